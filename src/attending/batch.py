@@ -1,0 +1,113 @@
+"""What a model takes and gives: a packed batch of patient histories, without padding.
+
+Named dimensions, used in every signature of the library:
+
+    token            all events of all histories of the batch, one after another
+    visit            all visits of all histories
+    subject          the histories, one for each (subject, prediction time)
+    outcome          what is predicted
+
+A history is cut at its prediction time and, where it is too long, at its *oldest* end. It opens with one visit
+of static facts (sex …) at birth, where the record has any.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Packed histories.
+
+    tokens            which event, an index into the vocabulary
+    days              when it became known, in days before the prediction time (≤ 0)
+    ages              the subject's age then, in years
+    values            its numeric value, standardised on the training split; 0 where there is none
+    visit_offsets     where each visit starts in `tokens`, and the end: visit `v` is `[o[v], o[v + 1])`
+    subject_offsets   where each history starts in the *visits*, and the end
+    labels            1 where the outcome happened; absent when predicting
+    weights           scales each token's embedding (1 where absent): explanations walk along it
+    """
+
+    tokens: Int64[Tensor, " token"]
+    days: Float[Tensor, " token"]
+    ages: Float[Tensor, " token"]
+    values: Float[Tensor, " token"]
+    visit_offsets: Int64[Tensor, " visit_bounds"]
+    subject_offsets: Int64[Tensor, " subject_bounds"]
+    labels: Float[Tensor, "subject outcome"] | None = None
+    weights: Float[Tensor, " token"] | None = None
+
+    @property
+    def n_subjects(self) -> int:
+        """How many histories the batch holds."""
+        return len(self.subject_offsets) - 1
+
+    @property
+    def n_visits(self) -> int:
+        """How many visits the batch holds."""
+        return len(self.visit_offsets) - 1
+
+    @property
+    def token_offsets(self) -> Int64[Tensor, " subject_bounds"]:
+        """Where each history starts in `tokens`, and the end."""
+        return self.visit_offsets[self.subject_offsets]
+
+    @property
+    def visit_of_token(self) -> Int64[Tensor, " token"]:
+        """The visit that each token belongs to."""
+        return owners(self.visit_offsets)
+
+    @property
+    def subject_of_visit(self) -> Int64[Tensor, " visit"]:
+        """The history that each visit belongs to."""
+        return owners(self.subject_offsets)
+
+    @property
+    def subject_of_token(self) -> Int64[Tensor, " token"]:
+        """The history that each token belongs to."""
+        return owners(self.token_offsets)
+
+    def with_weights(self, weights: Float[Tensor, " token"]) -> Self:
+        """Return the batch with every token's embedding scaled by `weights`."""
+        return replace(self, weights=weights)
+
+    def without_labels(self) -> Self:
+        """Return the batch as a model sees it when it predicts."""
+        return replace(self, labels=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What a model gives: one logit per history and outcome, and what it attended to where it has attention."""
+
+    logits: Float[Tensor, "subject outcome"]
+    visit_attention: Float[Tensor, " visit"] | None = None
+    token_attention: Float[Tensor, " token"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a model may know of its vocabulary before it trains; all of it fitted on the training split.
+
+    outcome_of_token   the outcome that a token is an instance of, or -1
+    prevalence         the share of training samples that have the outcome
+    """
+
+    outcome_of_token: Int64[Tensor, " vocabulary"]
+    prevalence: Float[Tensor, " outcome"]
+
+
+def owners(offsets: Int64[Tensor, " bounds"]) -> Int64[Tensor, " item"]:
+    """Return, for each item, the index of the segment of `offsets` that holds it."""
+    lengths = offsets.diff()
+    return torch.repeat_interleave(torch.arange(len(lengths), device=offsets.device), lengths)
+
+
+def mask_of_lengths(lengths: Int64[Tensor, " row"], width: int) -> Bool[Tensor, "row width"]:
+    """Return True at the first `lengths[i]` places of row `i`."""
+    return torch.arange(width, device=lengths.device) < lengths[:, None]

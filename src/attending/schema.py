@@ -1,0 +1,171 @@
+"""Every table's columns, types and order: the only file where a column name is a string.
+
+Events are MEDS 0.4 with four extension columns, which `dataset.json` names:
+
+`available_time`
+    When the event became *known*: a lab's store time, a diagnosis code's discharge. Never null for
+    an event that has a time. **The leak rule of the whole library: an event may inform a prediction
+    only if `available_time <= prediction_time`.**
+`visit_id`
+    The encounter the event belongs to, where the source says so.
+`priority`
+    Rank within the visit (`seq_num` of a diagnosis), 1 is first.
+`origin`
+    The source table the event came from, so that counts can be compared with the raw files.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from attending.errors import SchemaError
+
+# Events -----------------------------------------------------------------------------------------
+SUBJECT_ID = "subject_id"
+TIME = "time"
+CODE = "code"
+NUMERIC_VALUE = "numeric_value"
+TEXT_VALUE = "text_value"
+AVAILABLE_TIME = "available_time"
+VISIT_ID = "visit_id"
+PRIORITY = "priority"
+ORIGIN = "origin"
+
+# Splits, code metadata --------------------------------------------------------------------------
+SPLIT = "split"
+TRAIN, TUNING, HELD_OUT = SPLITS = ("train", "tuning", "held_out")
+DESCRIPTION = "description"
+PARENT_CODES = "parent_codes"
+N_EVENTS = "n_events"
+
+# Labels and predictions -------------------------------------------------------------------------
+PREDICTION_TIME = "prediction_time"
+LABEL_CODES = "label_codes"
+HISTORY_CODES = "history_codes"
+OUTCOME = "outcome"
+N_TRAIN_POSITIVE = "n_train_positive"
+PROBABILITY = "probability"
+BOOLEAN_VALUE = "boolean_value"
+CATEGORICAL_VALUE = "categorical_value"
+PREDICTED_VALUE = "predicted_boolean_value"
+PREDICTED_PROBABILITY = "predicted_boolean_probability"
+
+# Tokens and attributions ------------------------------------------------------------------------
+TOKEN = "token"
+N_TRAIN_SUBJECTS = "n_train_subjects"
+KIND = "kind"
+EDGES = "edges"
+MEAN = "mean"
+SCALE = "scale"
+ATTRIBUTION = "attribution"
+VISIT = "visit"
+LOGIT = "logit"
+BASE = "base"
+
+# Codes ------------------------------------------------------------------------------------------
+SEPARATOR = "//"
+BIRTH = "MEDS_BIRTH"
+DEATH = "MEDS_DEATH"
+ADMISSION = "HOSPITAL_ADMISSION"
+DISCHARGE = "HOSPITAL_DISCHARGE"
+DIAGNOSIS = "DIAGNOSIS"
+DIAGNOSIS_ICD9 = "DIAGNOSIS//ICD//9"
+DIAGNOSIS_ICD10 = "DIAGNOSIS//ICD//10"
+PROCEDURE = "PROCEDURE"
+PROCEDURE_ICD9 = "PROCEDURE//ICD//9"
+PROCEDURE_ICD10 = "PROCEDURE//ICD//10"
+MEDICATION = "MEDICATION"
+LAB = "LAB"
+SEX = "GENDER"
+RACE = "RACE"
+INSURANCE = "INSURANCE"
+
+MICROSECONDS = pl.Datetime("us")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The columns of one kind of file: `required` and `optional` by name, `closed` to any other."""
+
+    name: str
+    required: dict[str, pl.DataType | type[pl.DataType]]
+    optional: dict[str, pl.DataType | type[pl.DataType]]
+    sorted_by: tuple[str, ...] = ()
+    closed: bool = True
+
+    @property
+    def columns(self) -> dict[str, pl.DataType | type[pl.DataType]]:
+        """All named columns in the order they are written."""
+        return self.required | self.optional
+
+    def empty(self) -> pl.DataFrame:
+        """Return a frame of no rows that has every named column."""
+        return pl.DataFrame(schema=self.columns)
+
+    def check(self, frame: pl.DataFrame, where: str) -> pl.DataFrame:
+        """Return `frame` if it has the columns, types and order of this table.
+
+        Raises:
+            SchemaError: naming the first column that is missing, unknown, or of the wrong type.
+        """
+        for column in self.required:
+            if column not in frame.columns:
+                raise SchemaError(
+                    f"expected a column '{column}' in {where}, a {self.name} table; "
+                    f"got {', '.join(frame.columns)}"
+                )
+        for column, got in frame.schema.items():
+            expected = self.columns.get(column)
+            if expected is None and self.closed:
+                raise SchemaError(f"{where}, a {self.name} table, has an unknown column '{column}'")
+            if expected is not None and got != expected:
+                raise SchemaError(
+                    f"expected {expected} in column '{column}' of {where}, a {self.name} table; got {got}"
+                )
+        by = list(self.sorted_by)
+        if by and not frame.select(by).equals(frame.select(by).sort(by, nulls_last=False)):
+            raise SchemaError(f"expected {where}, a {self.name} table, sorted by {', '.join(by)}")
+        return frame
+
+
+EVENTS = Table(
+    name="events",
+    required={SUBJECT_ID: pl.Int64(), TIME: MICROSECONDS, CODE: pl.String()},
+    optional={
+        NUMERIC_VALUE: pl.Float32(),
+        TEXT_VALUE: pl.String(),
+        AVAILABLE_TIME: MICROSECONDS,
+        VISIT_ID: pl.Int64(),
+        PRIORITY: pl.Int32(),
+        ORIGIN: pl.String(),
+    },
+    sorted_by=(SUBJECT_ID, TIME),
+    closed=False,
+)
+EXTENSION_COLUMNS = (AVAILABLE_TIME, VISIT_ID, PRIORITY, ORIGIN)
+
+SUBJECT_SPLITS = Table(
+    name="subject splits", required={SUBJECT_ID: pl.Int64(), SPLIT: pl.String()}, optional={}
+)
+CODES = Table(
+    name="codes",
+    required={CODE: pl.String()},
+    optional={DESCRIPTION: pl.String(), PARENT_CODES: pl.List(pl.String()), N_EVENTS: pl.Int64()},
+    closed=False,
+)
+LABELS = Table(
+    name="labels",
+    required={
+        SUBJECT_ID: pl.Int64(),
+        PREDICTION_TIME: MICROSECONDS,
+        LABEL_CODES: pl.List(pl.String()),
+        HISTORY_CODES: pl.List(pl.String()),
+    },
+    optional={VISIT_ID: pl.Int64()},
+    sorted_by=(SUBJECT_ID, PREDICTION_TIME),
+)
+OUTCOMES = Table(
+    name="outcomes",
+    required={OUTCOME: pl.String(), DESCRIPTION: pl.String(), N_TRAIN_POSITIVE: pl.Int64()},
+    optional={},
+)
