@@ -1,0 +1,1 @@
+"""Held-out predictions to metrics with intervals: bootstrap, comparison, curves. No torch."""

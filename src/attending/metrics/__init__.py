@@ -1,0 +1,1 @@
+"""What is measured of a prediction: one file a family, numpy only."""
