@@ -19,7 +19,9 @@ def shared_data() -> Callable[[str], Path]:
     def find(name: str) -> Path:
         folder = SHARED_DATA / name
         if not folder.exists():
-            pytest.skip(f"the real data set '{name}' is absent: set ATTENDING_DATA to the folder that holds it")
+            pytest.skip(
+                f"the real data set '{name}' is absent: set ATTENDING_DATA to the folder that holds it"
+            )
         return folder
 
     return find
@@ -38,3 +40,11 @@ def no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def store_with_samples():
+    """Return a token store of made-up subjects and two samples a subject, each before the record's end."""
+    from stores import random_store
+
+    return random_store(n_subjects=12, seed=0)

@@ -124,7 +124,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write(temporary)
         _sync(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
@@ -164,8 +164,8 @@ def _replace(partial: Path, folder: Path) -> None:
     old = _old(folder)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
-        os.rename(folder, old)
-    os.rename(partial, folder)
+        folder.rename(old)
+    partial.rename(folder)
     _sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -174,7 +174,7 @@ def _restore(folder: Path) -> None:
     """Bring back the previous artifact if a kill fell between the two renames of `_replace`."""
     old = _old(folder)
     if old.exists() and not folder.exists():
-        os.rename(old, folder)
+        old.rename(folder)
 
 
 def _old(folder: Path) -> Path:

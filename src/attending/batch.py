@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Batch:
     """Packed histories.
 
@@ -41,6 +41,10 @@ class Batch:
     subject_offsets: Int64[Tensor, " subject_bounds"]
     labels: Float[Tensor, "subject outcome"] | None = None
     weights: Float[Tensor, " token"] | None = None
+
+    def __repr__(self) -> str:
+        """Give sizes only: a traceback must not print a patient."""
+        return f"Batch({self.n_subjects} histories, {self.n_visits} visits, {len(self.tokens)} tokens)"
 
     @property
     def n_subjects(self) -> int:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -13,7 +13,7 @@ LINE_SECONDS = 10.0
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
     """Yield `items`; after two seconds show a bar on a terminal, or a line now and then in a log."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     return _bar(items, label, total) if sys.stderr.isatty() else _lines(items, label, total)
 

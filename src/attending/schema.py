@@ -51,11 +51,11 @@ PREDICTED_VALUE = "predicted_boolean_value"
 PREDICTED_PROBABILITY = "predicted_boolean_probability"
 
 # Tokens and attributions ------------------------------------------------------------------------
-TOKEN = "token"
+TOKEN = "token"  # noqa: S105 - a vocabulary entry
+BIN = "bin"
 N_TRAIN_SUBJECTS = "n_train_subjects"
-KIND = "kind"
 EDGES = "edges"
-MEAN = "mean"
+CENTER = "center"
 SCALE = "scale"
 ATTRIBUTION = "attribution"
 VISIT = "visit"
@@ -168,4 +168,19 @@ OUTCOMES = Table(
     name="outcomes",
     required={OUTCOME: pl.String(), DESCRIPTION: pl.String(), N_TRAIN_POSITIVE: pl.Int64()},
     optional={},
+)
+VOCABULARY = Table(
+    name="vocabulary",
+    required={
+        TOKEN: pl.Int32(),
+        CODE: pl.String(),
+        BIN: pl.Int32(),
+        DESCRIPTION: pl.String(),
+        N_TRAIN_SUBJECTS: pl.Int64(),
+        EDGES: pl.List(pl.Float64()),
+        CENTER: pl.Float64(),
+        SCALE: pl.Float64(),
+    },
+    optional={},
+    sorted_by=(TOKEN,),
 )

@@ -1,0 +1,1 @@
+"""Samples as prefixes of stored histories, gathered into packed batches."""

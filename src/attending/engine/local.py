@@ -15,9 +15,7 @@ Result = TypeVar("Result")
 class Engine(Protocol):
     """Where table work runs: anything that maps a picklable function over items and keeps their order."""
 
-    def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item], label: str
-    ) -> list[Result]:
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item], label: str) -> list[Result]:
         """Return `[function(item) for item in items]`, run wherever the engine runs things."""
         ...
 
@@ -31,9 +29,7 @@ class Local:
     def __init__(self, n_workers: int | None = None) -> None:
         self.n_workers = n_workers or os.cpu_count() or 1
 
-    def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item], label: str
-    ) -> list[Result]:
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item], label: str) -> list[Result]:
         """Return `[function(item) for item in items]`; the first error cancels what has not started."""
         n_workers = min(self.n_workers, len(items))
         if n_workers <= 1:

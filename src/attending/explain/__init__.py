@@ -1,0 +1,1 @@
+"""Explainers, one file each: what each past event added to a prediction."""

@@ -1,0 +1,1 @@
+"""Codes and values become tokens; histories become memory-mapped arrays."""

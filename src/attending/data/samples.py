@@ -1,0 +1,106 @@
+"""Samples: each (subject, prediction time) of a task as a prefix of that subject's stored history."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from attending.errors import ArtifactError
+from attending.schema import LABEL_CODES, OUTCOME, PREDICTION_TIME, SPLITS, SUBJECT_ID
+from attending.tokens.store import TokenStore
+
+SECONDS_BIG = (
+    2**40
+)  # seconds since 1970 stay far below this, so subject * SECONDS_BIG + second sorts as the pair does
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Which prefix of which history each sample may see, and its positives as CSR.
+
+    frame            subject_id, prediction_time: the samples, sorted
+    row              which subject of the store
+    start, cut       the prefix is events `[start, cut)` of the store
+    moment           the prediction time, seconds since 1970, rounded down
+    split            position in `schema.SPLITS`
+    positive_offset, positive   outcomes that happened: `positive[o[i]:o[i + 1]]` for sample `i`
+    """
+
+    frame: pl.DataFrame
+    row: NDArray[np.int64]
+    start: NDArray[np.int64]
+    cut: NDArray[np.int64]
+    moment: NDArray[np.int64]
+    split: NDArray[np.int8]
+    positive_offset: NDArray[np.int64]
+    positive: NDArray[np.int64]
+    n_outcomes: int
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def of_split(self, name: str) -> NDArray[np.int64]:
+        """Return the positions of the samples of a split."""
+        return np.flatnonzero(self.split == SPLITS.index(name))
+
+    def prevalence(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the share of the samples at `positions` that have each outcome."""
+        counts = self.positive_offset[positions + 1] - self.positive_offset[positions]
+        chosen = np.repeat(np.isin(np.arange(len(self)), positions), np.diff(self.positive_offset))
+        assert counts.sum() == chosen.sum()
+        return np.bincount(self.positive[chosen], minlength=self.n_outcomes) / max(len(positions), 1)
+
+
+def find_samples(store: TokenStore, labels: pl.DataFrame, outcomes: list[str]) -> Samples:
+    """Find each sample's prefix: the events known at or before its prediction time.
+
+    Label codes that are not among `outcomes` (never seen in training) are left out here and counted by evaluation.
+
+    Raises:
+        ArtifactError: if a sample's subject is not in the store.
+    """
+    row = _rows(store, labels[SUBJECT_ID].to_numpy())
+    moment = labels[PREDICTION_TIME].dt.epoch("us").to_numpy() // 1_000_000
+    keys = np.repeat(np.arange(len(store.subject)), np.diff(store.offset)) * SECONDS_BIG + store.second
+    cut = np.searchsorted(keys, row * SECONDS_BIG + moment, side="right")
+    offset, positive = _positives(labels, outcomes)
+    return Samples(
+        frame=labels.select(SUBJECT_ID, PREDICTION_TIME),
+        row=row,
+        start=store.offset[row],
+        cut=np.maximum(cut, store.offset[row]),
+        moment=moment,
+        split=store.split[row],
+        positive_offset=offset,
+        positive=positive,
+        n_outcomes=len(outcomes),
+    )
+
+
+def _rows(store: TokenStore, subjects: NDArray[np.int64]) -> NDArray[np.int64]:
+    row = np.searchsorted(store.subject, subjects)
+    known = store.subject[np.minimum(row, len(store.subject) - 1)] == subjects
+    if not known.all():
+        raise ArtifactError(
+            f"{int((~known).sum())} of {len(known)} samples are of subjects that the token store does not hold: "
+            "label and tokenize the same events"
+        )
+    return row.astype(np.int64)
+
+
+def _positives(labels: pl.DataFrame, outcomes: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    index = pl.DataFrame(
+        {OUTCOME: outcomes, "index": range(len(outcomes))}, schema={OUTCOME: pl.String, "index": pl.Int64}
+    )
+    pairs = (
+        labels.select(
+            pl.int_range(pl.len(), dtype=pl.Int64).alias("sample"), pl.col(LABEL_CODES).alias(OUTCOME)
+        )
+        .explode(OUTCOME, empty_as_null=False)
+        .join(index, on=OUTCOME)
+        .unique(["sample", "index"])
+        .sort("sample", "index")
+    )
+    counts = np.bincount(pairs["sample"].to_numpy(), minlength=labels.height)
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), pairs["index"].to_numpy()

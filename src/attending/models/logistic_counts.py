@@ -1,0 +1,102 @@
+"""Logistic regression on counts of all codes in several windows: the baseline that published studies fear.
+
+One L2-regularised logistic regression an outcome on `nn.counts.count_features` (scaled to unit spread), all outcomes
+solved together by L-BFGS to convergence. The strength is chosen on the tuning split.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
+from torch import Tensor, nn
+
+from attending.batch import Batch, Facts, Output
+from attending.nn import interface
+from attending.nn.counts import WINDOWS_DAYS, count_features, count_matrix, n_count_features
+
+Array = NDArray[np.float32]
+CHOOSING_SAMPLES = 12_000  # the strength is chosen on so many training samples
+
+
+class Config(interface.ModelConfig):
+    """Settings: windows in days, and the strengths to choose from (per sample, so that they suit any size)."""
+
+    windows: tuple[float, ...] = WINDOWS_DAYS
+    strengths: tuple[float, ...] = (1e-5, 1e-4, 1e-3)
+    iterations: int = 60
+
+
+EXAMPLE = Config(n_tokens=40, n_outcomes=5, strengths=(1e-5,))
+
+
+class Model(interface.Model):
+    """Linear in log counts, so any gradient method explains it exactly."""
+
+    fits = True
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        n_features = n_count_features(config.n_tokens, config.windows)
+        self.weight = nn.Buffer(torch.zeros(n_features, config.n_outcomes))
+        self.bias = nn.Buffer(torch.zeros(config.n_outcomes))
+
+    def use(self, facts: Facts) -> None:
+        """Start the bias at the log-odds of each outcome."""
+        self.bias.copy_(interface.log_odds(facts.prevalence))
+
+    def fit(self, train: Iterable[Batch], tuning: Iterable[Batch], *, seed: int) -> dict[str, object]:
+        """Choose the strength on a part of the training split by the tuning loss, then fit on all of it."""
+        x, y = count_matrix(train, self.config.n_tokens, self.config.windows)
+        x_tuning, y_tuning = count_matrix(tuning, self.config.n_tokens, self.config.windows)
+        spread = np.sqrt(np.maximum(x.multiply(x).mean(axis=0), 1e-8)).astype(np.float32)
+        x, x_tuning = x.multiply(1 / spread).tocsr(), x_tuning.multiply(1 / spread).tocsr()
+        some = np.random.default_rng(seed).permutation(x.shape[0])[:CHOOSING_SAMPLES]
+        losses = {}
+        for strength in self.config.strengths if len(self.config.strengths) > 1 else ():
+            solution = _solve(x[some], y[some], strength, self.bias.numpy(), self.config.iterations)
+            losses[strength] = _loss(x_tuning @ solution[:-1] + solution[-1], y_tuning)
+        chosen = min(losses, key=lambda one: losses[one]) if losses else self.config.strengths[0]
+        solution = _solve(x, y, chosen, self.bias.numpy(), self.config.iterations)
+        self.weight.copy_(torch.from_numpy(solution[:-1] / spread[:, None]))
+        self.bias.copy_(torch.from_numpy(solution[-1]))
+        return {"strength": chosen, "samples": x.shape[0]}
+
+    def forward(self, batch: Batch) -> Output:
+        """Return the logits of the counts."""
+        features = count_features(batch, self.config.n_tokens, self.config.windows)
+        return Output(logits=features @ self.weight + self.bias)
+
+
+def _solve(x: csr_matrix, y: Array, strength: float, bias: Array, iterations: int) -> Array:
+    """Minimise the mean loss plus strength/2 · |weights|² over all outcomes at once; the last row is the bias."""
+    shape = (x.shape[1] + 1, y.shape[1])
+    transposed = x.T.tocsr()
+
+    def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        beta = flat.reshape(shape).astype(np.float32)
+        logits = x @ beta[:-1] + beta[-1]
+        error = (_sigmoid(logits) - y) / len(y)
+        gradient = np.concatenate([transposed @ error, error.sum(0, keepdims=True)])
+        gradient[:-1] += strength * beta[:-1]
+        penalty = strength / 2 * float(np.square(beta[:-1], dtype=np.float64).sum())
+        return _loss(logits, y) * y.shape[1] + penalty, gradient.ravel().astype(np.float64)
+
+    start = np.zeros(shape)
+    start[-1] = bias
+    found = minimize(objective, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": iterations})
+    return found.x.reshape(shape).astype(np.float32)
+
+
+def _sigmoid(logits: Array) -> Array:
+    return torch.sigmoid(torch.from_numpy(logits)).numpy()
+
+
+def _loss(logits: Array, y: Array) -> float:
+    tensor: Tensor = nn.functional.binary_cross_entropy_with_logits(
+        torch.from_numpy(logits), torch.from_numpy(y)
+    )
+    return float(tensor)

@@ -1,0 +1,116 @@
+"""Layers over packed, ragged data: bags of tokens, recurrences and softmax within segments.
+
+Nothing here pads what it need not, and nothing loops over patients.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from attending.batch import Batch, owners
+
+
+def multi_hot(batch: Batch) -> Bool[Tensor, " token"]:
+    """Say which tokens are the first of their kind in their visit: a visit as a *set* of codes."""
+    size = int(batch.tokens.max()) + 1 if len(batch.tokens) else 1
+    key = batch.visit_of_token * size + batch.tokens
+    ordered, order = torch.sort(key, stable=True)
+    first = torch.ones_like(ordered, dtype=torch.bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return torch.zeros_like(first).scatter_(0, order, first)
+
+
+def token_weights(batch: Batch, present: Bool[Tensor, " token"] | None = None) -> Float[Tensor, " token"]:
+    """Return the weight of each token's embedding: the batch's own, or 1, and 0 where not `present`."""
+    weights = batch.weights if batch.weights is not None else torch.ones_like(batch.values)
+    return weights if present is None else weights * present
+
+
+def bag(
+    embedding: Float[Tensor, "vocabulary width"],
+    batch: Batch,
+    weights: Float[Tensor, " token"],
+    offsets: Int64[Tensor, " bounds"],
+) -> Float[Tensor, "segment width"]:
+    """Return the weighted sum of the embeddings of each segment's tokens; 0 for an empty segment."""
+    return nn.functional.embedding_bag(
+        batch.tokens, embedding, offsets, mode="sum", per_sample_weights=weights, include_last_offset=True
+    )
+
+
+def segment_sum(
+    values: Float[Tensor, "item *rest"], owner: Int64[Tensor, " item"], n: int
+) -> Float[Tensor, "segment *rest"]:
+    """Return the sum of the items of each of `n` segments; 0 for an empty one."""
+    return values.new_zeros(n, *values.shape[1:]).index_add(0, owner, values)
+
+
+def segment_softmax(
+    scores: Float[Tensor, " item"], owner: Int64[Tensor, " item"], n: int
+) -> Float[Tensor, " item"]:
+    """Return the softmax of the scores within each of `n` segments; safe where a segment is empty."""
+    peak = scores.new_full((n,), -torch.inf).scatter_reduce(0, owner, scores.detach(), "amax")
+    raised = (scores - peak[owner]).exp()
+    return raised / segment_sum(raised, owner, n)[owner]
+
+
+def pack(
+    items: Float[Tensor, "item width"], offsets: Int64[Tensor, " bounds"], *, backwards: bool = False
+) -> tuple[PackedSequence, Int64[Tensor, " item"]]:
+    """Lay segments out for a recurrence, and say where each of its rows came from.
+
+    With `backwards`, every segment is read from its last item to its first.
+    """
+    lengths = offsets.diff()
+    order = torch.argsort(lengths, descending=True, stable=True)
+    steps = torch.arange(int(lengths.max()) if len(lengths) else 0, device=items.device)[:, None]
+    alive = steps < lengths[order]
+    place = (offsets[1:][order] - 1 - steps) if backwards else (offsets[:-1][order] + steps)
+    source = place[alive]
+    return PackedSequence(items[source], alive.sum(1).cpu()), source
+
+
+def run(
+    recurrence: nn.GRU,
+    items: Float[Tensor, "item width"],
+    offsets: Int64[Tensor, " bounds"],
+    *,
+    backwards: bool = False,
+) -> Float[Tensor, "item hidden"]:
+    """Run a recurrence over each segment and return its state at each item, in the items' own order."""
+    if len(items) == 0:
+        return items.new_zeros(0, recurrence.hidden_size)
+    packed, source = pack(items, offsets, backwards=backwards)
+    states = recurrence(packed)[0].data
+    return torch.zeros_like(states).index_copy(0, source, states)
+
+
+def last(
+    items: Float[Tensor, "item width"], offsets: Int64[Tensor, " bounds"]
+) -> Float[Tensor, "segment width"]:
+    """Return the last item of each segment; 0 for an empty one."""
+    present = offsets.diff() > 0
+    found = (
+        items[(offsets[1:] - 1).clamp(min=0)] if len(items) else items.new_zeros(len(present), items.shape[1])
+    )
+    return torch.where(present[:, None], found, torch.zeros_like(found))
+
+
+def visit_days(batch: Batch) -> Float[Tensor, " visit"]:
+    """Return when each visit was last heard from, in days before the prediction (≤ 0)."""
+    if len(batch.days) == 0:
+        return batch.days.new_zeros(batch.n_visits)
+    return batch.days[(batch.visit_offsets[1:] - 1).clamp(min=0)]
+
+
+def visit_gaps(batch: Batch) -> Float[Tensor, " visit"]:
+    """Return the days from the previous visit to each visit; 0 for the static facts and for the first real visit."""
+    days = visit_days(batch)
+    gaps = torch.zeros_like(days)
+    gaps[1:] = days[1:] - days[:-1]
+    place = (
+        torch.arange(batch.n_visits, device=days.device)
+        - batch.subject_offsets[:-1][owners(batch.subject_offsets)]
+    )
+    return torch.where(place > 1, gaps, torch.zeros_like(gaps)).clamp(min=0)

@@ -1,0 +1,120 @@
+"""Events → labels: a task's samples, what happened, and what the record already knew."""
+
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from attending import registry
+from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, write_json, writing
+from attending.config import Component, Settings
+from attending.engine.local import Engine
+from attending.errors import TaskError
+from attending.schema import (
+    BOOLEAN_VALUE,
+    CATEGORICAL_VALUE,
+    LABEL_CODES,
+    LABELS,
+    N_TRAIN_POSITIVE,
+    OUTCOME,
+    OUTCOMES,
+    PREDICTION_TIME,
+    SPLIT,
+    SUBJECT_ID,
+    TRAIN,
+)
+from attending.stages.tokenize import read_splits
+
+KIND = "labels"
+
+
+def label(events: Path, out: Path, *, task: Component, engine: Engine) -> Manifest:
+    """Label every sample of a task, and fit the list of outcomes on the training split.
+
+    Raises:
+        TaskError: if no sample, or no outcome, is left.
+    """
+    config = task.config("tasks")
+    parent = read_manifest(events, "events")
+    recipe = Recipe(
+        kind=KIND,
+        config={"task": {"name": task.name} | config.to_dict()},
+        parents={"events": parent.fingerprint},
+    )
+    if is_current(out, recipe):
+        return read_manifest(out, KIND)
+    shards = sorted((events / "data").glob("*.parquet"))
+    with writing(out, recipe) as writer:
+        for folder in ("data", "meds"):
+            (writer.path / folder).mkdir(exist_ok=True)
+        work = partial(_label_shard, out=writer.path, task=task.name, config=config)
+        flows = engine.map(work, shards, "labelling")
+        labels = pl.scan_parquet(writer.path / "data" / "*.parquet")
+        outcomes = _outcomes(labels, read_splits(events), task.name, config)
+        write_atomic(writer.path / "outcomes.parquet", outcomes.write_parquet)
+        write_json(writer.path / "flow.json", _add(flows))
+        n_samples = labels.select(pl.len()).collect().item()
+        n_subjects = labels.select(pl.col(SUBJECT_ID).n_unique()).collect().item()
+        writer.counts = {"samples": n_samples, "subjects": n_subjects, "outcomes": outcomes.height}
+    return read_manifest(out, KIND)
+
+
+def read_outcomes(folder: Path) -> pl.DataFrame:
+    """Read the outcomes of a label, predictions or model artifact, in the order of their index."""
+    return pl.read_parquet(folder / "outcomes.parquet")
+
+
+def read_labels(labels: Path) -> pl.DataFrame:
+    """Read every sample of a label artifact, sorted by subject and prediction time."""
+    return pl.read_parquet(labels / "data" / "*.parquet").sort(SUBJECT_ID, PREDICTION_TIME)
+
+
+def _label_shard(shard: Path, *, out: Path, task: str, config: Settings) -> list[dict[str, str | int]]:
+    labelled = registry.load("tasks", task).label(pl.read_parquet(shard), config)
+    frame = LABELS.check(labelled.frame, f"the task '{task}'")
+    write_atomic(out / "data" / shard.name, frame.write_parquet)
+    write_atomic(out / "meds" / shard.name, _meds_view(frame, config).write_parquet)
+    flow: list[dict[str, str | int]] = labelled.flow
+    return flow
+
+
+def _meds_view(labels: pl.DataFrame, config: Settings) -> pl.DataFrame:
+    """Return labels as `meds.LabelSchema` has them: a boolean, or one row for each positive code."""
+    keys = [SUBJECT_ID, PREDICTION_TIME]
+    if "vocabulary" in type(config).model_fields:
+        positives = labels.select(*keys, pl.col(LABEL_CODES).alias(CATEGORICAL_VALUE))
+        return positives.explode(CATEGORICAL_VALUE, empty_as_null=False)
+    return labels.select(*keys, (pl.col(LABEL_CODES).list.len() > 0).alias(BOOLEAN_VALUE))
+
+
+def _outcomes(labels: pl.LazyFrame, splits: pl.DataFrame, task: str, config: Settings) -> pl.DataFrame:
+    minimum: int = getattr(config, "min_train_positives", 1)
+    train = splits.lazy().filter(pl.col(SPLIT) == TRAIN)
+    counts = (
+        labels.join(train, on=SUBJECT_ID, how="semi")
+        .select(pl.col(LABEL_CODES).alias(OUTCOME))
+        .explode(OUTCOME, empty_as_null=False)
+        .group_by(OUTCOME)
+        .agg(pl.len().cast(pl.Int64).alias(N_TRAIN_POSITIVE))
+        .filter(pl.col(N_TRAIN_POSITIVE) >= minimum)
+        .sort(OUTCOME)
+        .collect()
+    )
+    if counts.is_empty():
+        raise TaskError(
+            f"the task '{task}' has no outcome with at least {minimum} positive training samples: "
+            "use more data, or lower task.min_train_positives"
+        )
+    describe = registry.load("tasks", task).describe
+    named = counts.with_columns(pl.col(OUTCOME).map_elements(describe, pl.String).alias("description"))
+    return OUTCOMES.check(named.select(list(OUTCOMES.columns)), "the outcomes")
+
+
+def _add(flows: list[list[dict[str, str | int]]]) -> list[dict[str, str | int]]:
+    """Add the shards' flows; a subject lives in one shard, so counts add."""
+    total = [dict(step) for step in flows[0]]
+    for flow in flows[1:]:
+        for mine, step in zip(total, flow, strict=True):
+            for key in ("n_subjects", "n_samples"):
+                mine[key] = int(mine[key]) + int(step[key])
+    return total

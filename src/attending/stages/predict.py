@@ -1,0 +1,110 @@
+"""Model + tokens → predictions, for the tuning and held-out splits. Labels are not read."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+
+from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, writing
+from attending.checkpoint import load_model
+from attending.data import batches
+from attending.data.batches import Loader, ahead
+from attending.data.samples import Samples, find_samples
+from attending.errors import ArtifactError
+from attending.nn.interface import Model
+from attending.progress import track
+from attending.schema import (
+    HELD_OUT,
+    LABEL_CODES,
+    OUTCOME,
+    PREDICTED_PROBABILITY,
+    PREDICTED_VALUE,
+    PREDICTION_TIME,
+    PROBABILITY,
+    SPLIT,
+    SUBJECT_ID,
+    TUNING,
+)
+from attending.stages.label import read_labels, read_outcomes
+from attending.stages.train import OUTCOMES_FILE
+from attending.tokens.store import TokenStore
+
+KIND = "predictions"
+
+
+def predict(model: Path, tokens: Path, labels: Path, out: Path) -> Manifest:
+    """Predict every tuning and held-out sample of a label artifact.
+
+    Raises:
+        ArtifactError: if the model was trained on another vocabulary or other outcomes.
+    """
+    parents = {
+        "model": read_manifest(model, "model").fingerprint,
+        "tokens": read_manifest(tokens, "tokens").fingerprint,
+        "labels": read_manifest(labels, "labels").fingerprint,
+    }
+    recipe = Recipe(kind=KIND, config={}, parents=parents)
+    if is_current(out, recipe):
+        return read_manifest(out, KIND)
+    with writing(out, recipe) as writer:
+        name, network = load_model(model)
+        samples, loader = open_samples(model, tokens, read_labels(labels))
+        chosen = np.concatenate([samples.of_split(TUNING), samples.of_split(HELD_OUT)])
+        started = time.monotonic()
+        probability = probabilities(network, loader, chosen, label=f"predicting with {name}")
+        seconds = time.monotonic() - started
+        frame = _frame(samples, chosen, probability)
+        write_atomic(writer.path / "data.parquet", frame.write_parquet)
+        if probability.shape[1] == 1:
+            write_atomic(writer.path / "meds.parquet", _meds_view(frame).write_parquet)
+        shutil.copy(model / OUTCOMES_FILE, writer.path / OUTCOMES_FILE)
+        writer.counts = {"model": name, "samples": len(chosen), "seconds": round(seconds, 2)}
+    return read_manifest(out, KIND)
+
+
+def open_samples(model: Path, tokens: Path, samples: pl.DataFrame) -> tuple[Samples, Loader]:
+    """Open samples for a trained model: with its outcomes and its batch settings, on the vocabulary it knows.
+
+    `samples` needs subject_id and prediction_time only.
+    """
+    manifest = read_manifest(model, "model")
+    if manifest.parents["tokens"] != read_manifest(tokens, "tokens").fingerprint:
+        raise ArtifactError(f"the model {model} was trained on another vocabulary than that of {tokens}")
+    if LABEL_CODES not in samples.columns:
+        samples = samples.with_columns(pl.lit([], dtype=pl.List(pl.String)).alias(LABEL_CODES))
+    store = TokenStore.open(tokens)
+    found = find_samples(store, samples, read_outcomes(model)[OUTCOME].to_list())
+    return found, Loader(store=store, samples=found, config=batches.Config(**manifest.config["batches"]))
+
+
+@torch.inference_mode()
+def probabilities(model: Model, loader: Loader, positions: batches.Positions, *, label: str) -> np.ndarray:
+    """Return the probability of each outcome for each sample, shape (sample, outcome), in the order of `positions`."""
+    result = np.zeros((len(positions), loader.samples.n_outcomes), dtype=np.float32)
+    place = np.empty(len(loader.samples), dtype=np.int64)
+    place[positions] = np.arange(len(positions))
+    plan: Sequence[batches.Positions] = loader.plan(positions)
+    for chosen, batch in zip(track(plan, label), ahead(loader.batch, plan), strict=True):
+        result[place[chosen]] = torch.sigmoid(model(batch.without_labels()).logits).numpy()
+    return result
+
+
+def _frame(samples: Samples, chosen: batches.Positions, probability: np.ndarray) -> pl.DataFrame:
+    split = pl.Series(SPLIT, np.where(samples.split[chosen] == 1, TUNING, HELD_OUT))
+    values = pl.Series(PROBABILITY, probability, dtype=pl.Array(pl.Float32, probability.shape[1]))
+    return samples.frame[chosen].with_columns(split, values).sort(SUBJECT_ID, PREDICTION_TIME)
+
+
+def _meds_view(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the predictions of one outcome under the names that MEDS evaluation tools read."""
+    probability = pl.col(PROBABILITY).arr.first()
+    return frame.select(
+        SUBJECT_ID,
+        PREDICTION_TIME,
+        (probability >= 0.5).alias(PREDICTED_VALUE),
+        probability.alias(PREDICTED_PROBABILITY),
+    )

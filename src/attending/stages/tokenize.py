@@ -1,0 +1,75 @@
+"""Events → vocabulary and token store."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, writing
+from attending.engine.local import Engine
+from attending.schema import CODE, DESCRIPTION, SPLIT, SUBJECT_ID, TRAIN
+from attending.tokens.store import encode_shard, join_shards
+from attending.tokens.vocabulary import Config, Counts, Vocabulary, build, count
+
+KIND = "tokens"
+VOCABULARY_FILE = "vocabulary.parquet"
+
+
+def tokenize(events: Path, out: Path, *, config: Config, engine: Engine) -> Manifest:
+    """Fit the vocabulary on the training split and write every subject's history as tokens."""
+    parent = read_manifest(events, "events")
+    recipe = Recipe(kind=KIND, config=config.to_dict(), parents={"events": parent.fingerprint})
+    if is_current(out, recipe):
+        return read_manifest(out, KIND)
+    shards = sorted((events / "data").glob("*.parquet"))
+    with writing(out, recipe) as writer:
+        counts = engine.map(partial(_count, events=events, config=config), shards, "counting codes")
+        vocabulary = build(counts, config, _descriptions(events))
+        write_atomic(writer.path / VOCABULARY_FILE, vocabulary.table.write_parquet)
+        work = partial(
+            _encode,
+            events=events,
+            staging=writer.path / "staging",
+            config=config,
+            vocabulary=vocabulary.table,
+        )
+        parts = engine.map(work, shards, "writing tokens")
+        writer.counts = join_shards(parts, writer.path) | {"tokens": len(vocabulary)}
+        for part in parts:
+            for file in part.iterdir():
+                file.unlink()
+            part.rmdir()
+        (writer.path / "staging").rmdir()
+    return read_manifest(out, KIND)
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """Read the vocabulary of a tokens or model artifact."""
+    return Vocabulary(pl.read_parquet(folder / VOCABULARY_FILE))
+
+
+def read_splits(events: Path) -> pl.DataFrame:
+    """Read which split each subject is in."""
+    return pl.read_parquet(events / "metadata" / "subject_splits.parquet")
+
+
+def _count(shard: Path, *, events: Path, config: Config) -> Counts:
+    train = read_splits(events).filter(pl.col(SPLIT) == TRAIN)
+    return count(pl.read_parquet(shard).join(train, on=SUBJECT_ID, how="semi"), config)
+
+
+def _encode(shard: Path, *, events: Path, staging: Path, config: Config, vocabulary: pl.DataFrame) -> Path:
+    out = staging / shard.stem
+    out.mkdir(parents=True, exist_ok=True)
+    per_event, per_subject = encode_shard(
+        pl.read_parquet(shard), read_splits(events), Vocabulary(vocabulary), config
+    )
+    np.savez(out / "events.npz", allow_pickle=False, **per_event)
+    np.savez(out / "subjects.npz", allow_pickle=False, **per_subject)
+    return out
+
+
+def _descriptions(events: Path) -> dict[str, str]:
+    codes = pl.read_parquet(events / "metadata" / "codes.parquet", columns=[CODE, DESCRIPTION]).drop_nulls()
+    return dict(zip(codes[CODE].to_list(), codes[DESCRIPTION].to_list(), strict=True))

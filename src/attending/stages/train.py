@@ -1,0 +1,170 @@
+"""Labels + tokens → a model: its weights, settings, vocabulary and outcomes in one folder that stands alone."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from attending import registry
+from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_json, writing
+from attending.batch import Batch, Facts
+from attending.checkpoint import build_model, save_model
+from attending.config import Component, Settings, build
+from attending.data import batches
+from attending.data.batches import Loader, ahead
+from attending.data.samples import find_samples
+from attending.errors import ModelError
+from attending.schema import CODE, OUTCOME, TRAIN, TUNING
+from attending.stages.label import read_labels, read_outcomes
+from attending.stages.tokenize import VOCABULARY_FILE, read_vocabulary
+from attending.tokens.store import TokenStore
+from attending.train import loop
+
+KIND = "model"
+OUTCOMES_FILE = "outcomes.parquet"
+ORIGIN_FILE = "origin.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What a model trains on."""
+
+    loader: Loader
+    facts: Facts
+    train: batches.Positions
+    tuning: batches.Positions
+
+
+def train(
+    tokens: Path,
+    labels: Path,
+    out: Path,
+    *,
+    model: Component,
+    config: loop.Config,
+    batching: batches.Config,
+    seed: int = 0,
+) -> Manifest:
+    """Train one model, or take it up where it was interrupted.
+
+    Raises:
+        ModelError: if the training or the tuning split has no sample.
+    """
+    token_manifest, label_manifest = read_manifest(tokens, "tokens"), read_manifest(labels, "labels")
+    recipe = Recipe(
+        kind=KIND,
+        config={
+            "model": {"name": model.name} | model.config("models").to_dict(),
+            "train": config.to_dict(),
+            "batches": batching.to_dict(),
+            "task": label_manifest.config["task"],
+        },
+        parents={"tokens": token_manifest.fingerprint, "labels": label_manifest.fingerprint},
+        seed=seed,
+    )
+    if is_current(out, recipe):
+        return read_manifest(out, KIND)
+    with writing(out, recipe) as writer:
+        data = read_data(tokens, labels, batching, label_manifest.config["task"])
+        settings = _sized(model, data)
+        network, facts = _learn(model.name, settings, data, config, writer.path, seed)
+        save_model(writer.path, model.name, settings, network)
+        shutil.copy(tokens / VOCABULARY_FILE, writer.path / VOCABULARY_FILE)
+        shutil.copy(labels / OUTCOMES_FILE, writer.path / OUTCOMES_FILE)
+        write_json(
+            writer.path / ORIGIN_FILE,
+            {
+                "tokens": token_manifest.config,
+                "task": label_manifest.config["task"],
+                "batches": batching.to_dict(),
+            },
+        )
+        n_parameters = sum(p.numel() for p in network.parameters())
+        writer.counts = {"train_samples": len(data.train), "n_parameters": n_parameters} | facts
+        for state in writer.path.glob("state-*"):
+            state.unlink()
+    return read_manifest(out, KIND)
+
+
+def read_data(tokens: Path, labels: Path, batching: batches.Config, task: dict[str, Any]) -> Data:
+    """Open the token store and a task's samples, and gather the facts that models may use."""
+    store = TokenStore.open(tokens)
+    outcomes = read_outcomes(labels)[OUTCOME].to_list()
+    samples = find_samples(store, read_labels(labels), outcomes)
+    training = samples.of_split(TRAIN)
+    tuning = samples.of_split(TUNING)
+    if not len(training) or not len(tuning):
+        raise ModelError(
+            f"expected samples in the splits '{TRAIN}' and '{TUNING}'; got {len(training)} and {len(tuning)}: "
+            "use more subjects, or another split"
+        )
+    prevalence = torch.from_numpy(samples.prevalence(training)).float()
+    facts = Facts(
+        outcome_of_token=_outcome_of_token(read_vocabulary(tokens).table, outcomes, task),
+        prevalence=prevalence,
+    )
+    loader = Loader(store=store, samples=samples, config=batching)
+    return Data(loader=loader, facts=facts, train=training, tuning=tuning)
+
+
+def _outcome_of_token(vocabulary: pl.DataFrame, outcomes: list[str], task: dict[str, Any]) -> torch.Tensor:
+    module = registry.load("tasks", task["name"])
+    settings = {key: value for key, value in task.items() if key != "name"}
+    config = build(module.Config, settings, where="the task")
+    found: dict[str, str] = module.outcome_of_code(vocabulary[CODE].to_list(), config)
+    index = {outcome: position for position, outcome in enumerate(outcomes)}
+    return torch.tensor([index.get(found.get(code, ""), -1) for code in vocabulary[CODE].to_list()])
+
+
+def _sized(model: Component, data: Data) -> Settings:
+    sizes = {"n_tokens": len(data.facts.outcome_of_token), "n_outcomes": len(data.facts.prevalence)}
+    return model.config("models").model_copy(update=sizes)
+
+
+def _learn(
+    name: str, settings: Settings, data: Data, config: loop.Config, folder: Path, seed: int
+) -> tuple[Any, dict[str, Any]]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_model(name, settings)
+    network.use(data.facts)
+    if network.fits:
+        started = time.monotonic()
+        order = np.random.default_rng(seed).permutation(data.train)
+        found = network.fit(Rereadable(data.loader, order), Rereadable(data.loader, data.tuning), seed=seed)
+        return network.eval(), {"seconds": round(time.monotonic() - started, 1)} | found
+    run = loop.Run(
+        model=network,
+        loader=data.loader,
+        train=data.train,
+        tuning=data.tuning,
+        config=config,
+        folder=folder,
+        seed=seed,
+    )
+    at = run.go(f"training {name}")
+    facts = {
+        "seconds": round(at.seconds, 1),
+        "steps": at.step,
+        "best_step": at.best_step,
+        "tuning_loss": at.best_loss,
+    }
+    return network.eval(), facts
+
+
+class Rereadable:
+    """Batches of a split that can be read more than once, in an order that does not depend on their lengths."""
+
+    def __init__(self, loader: Loader, positions: batches.Positions) -> None:
+        self.loader = loader
+        size = loader.config.batch_samples
+        self.plan = [positions[first : first + size] for first in range(0, len(positions), size)]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return ahead(self.loader.batch, self.plan)

@@ -1,0 +1,51 @@
+"""Packed batches of made-up histories, written as lists so that a test reads like what it says."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from attending.batch import Batch
+
+History = list[tuple[float, list[int]]]  # visits: (days before the prediction, tokens)
+
+
+def batch_of(histories: list[History], labels: np.ndarray | None = None, age: float = 50.0) -> Batch:
+    """Pack histories whose visits are (days before the prediction, tokens); an empty list is an empty visit."""
+    visits = [visit for history in histories for visit in history]
+    tokens = [token for _, visit in visits for token in visit]
+    days = [-float(ago) for ago, visit in visits for _ in visit]
+    visit_offsets = np.concatenate([[0], np.cumsum([len(visit) for _, visit in visits])]).astype(np.int64)
+    subject_offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])]).astype(
+        np.int64
+    )
+    return Batch(
+        tokens=torch.tensor(tokens, dtype=torch.int64),
+        days=torch.tensor(days, dtype=torch.float32),
+        ages=torch.tensor([age + one / 365.25 for one in days], dtype=torch.float32),
+        values=torch.zeros(len(tokens)),
+        visit_offsets=torch.from_numpy(visit_offsets),
+        subject_offsets=torch.from_numpy(subject_offsets),
+        labels=None if labels is None else torch.from_numpy(labels.astype(np.float32)),
+    )
+
+
+def random_histories(n: int, *, n_tokens: int = 40, seed: int = 0, max_visits: int = 6) -> list[History]:
+    """Return histories of 1 to `max_visits` visits with 1 to 8 tokens, oldest first."""
+    generator = np.random.default_rng(seed)
+    histories = []
+    for _ in range(n):
+        ago = np.sort(generator.uniform(0, 900, generator.integers(1, max_visits + 1)))[::-1]
+        histories.append(
+            [(float(one), generator.integers(0, n_tokens, generator.integers(1, 9)).tolist()) for one in ago]
+        )
+    return histories
+
+
+def random_batch(n: int, *, n_outcomes: int = 5, seed: int = 0, **options: int) -> Batch:
+    """Return a labelled batch of random histories with random values."""
+    generator = np.random.default_rng(seed + 1)
+    batch = batch_of(random_histories(n, seed=seed, **options), generator.integers(0, 2, (n, n_outcomes)))
+    return replace(
+        batch, values=torch.from_numpy(generator.normal(size=len(batch.tokens)).astype(np.float32))
+    )
