@@ -38,6 +38,15 @@ DESCRIPTION = "description"
 PARENT_CODES = "parent_codes"
 N_EVENTS = "n_events"
 
+# Quarantine -------------------------------------------------------------------------------------
+FILE = "file"
+LINE = "line"
+N_LINES = "n_lines"
+REASON = "reason"
+COLUMN = "column"
+WHOLE_LINE = "whole_line"
+RAW = "raw"
+
 # Labels and predictions -------------------------------------------------------------------------
 PREDICTION_TIME = "prediction_time"
 LABEL_CODES = "label_codes"
@@ -183,4 +192,15 @@ VOCABULARY = Table(
     },
     optional={},
     sorted_by=(TOKEN,),
+)
+QUARANTINE = Table(
+    name="quarantine",
+    required={
+        LINE: pl.UInt32(),
+        N_LINES: pl.UInt32(),
+        REASON: pl.String(),
+        COLUMN: pl.String(),
+        WHOLE_LINE: pl.Boolean(),
+    },
+    optional={FILE: pl.String(), RAW: pl.String()},
 )
