@@ -1,0 +1,209 @@
+"""The words of the report: what was asked, of which data, how it was done, what it rests on, where it ends."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from attending import registry
+from attending import schema as s
+from attending.artifact import Manifest
+from attending.errors import UnknownComponent
+from attending.report import comparison
+from attending.report.evidence import Evidence
+from attending.report.ledger import LedgerTable
+from attending.report.names import kind_name, sentence
+from attending.report.settings import ReportConfig
+from attending.report.suppression import SMALL, is_small
+from attending.report.table_one import TableOne
+
+NOT_AN_INPUT = {s.BIRTH, s.DEATH}
+EXPECTED_INPUTS = (s.DIAGNOSIS, s.PROCEDURE, s.MEDICATION, s.LAB, "VITAL", "NOTE", "IMAGING")
+TITLES = {
+    "next_diagnoses": "Which diagnoses will the next visit bring?",
+    "mortality": "Who will die in hospital?",
+    "readmission": "Who will be back within thirty days?",
+}
+LIMITS = (
+    "The held-out subjects come from the same source as those trained on. How the models do elsewhere, or later, "
+    "is not known.",
+    "An outcome that was not coded counts as not having happened. Codes are recorded for billing as much as for care.",
+    "Intervals express which subjects were sampled. They do not express how results vary between training runs.",
+    "A contribution says what moved the model, not what caused the illness.",
+    "Performance in groups (sex, age, ethnicity) is not compared here. Do that before any use.",
+)
+TASK_LIMITS = {
+    "next_diagnoses": "Only visits that another visit follows are predicted: those who never came back, or died, are not "
+    "in the study."
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """A model's settings as they were resolved, and what training it took."""
+
+    name: str
+    facts: str
+    summary: str
+    yaml: str
+
+
+class About:
+    """Puts the evidence into words."""
+
+    def __init__(self, evidence: Evidence, config: ReportConfig, study: dict[str, Any]) -> None:
+        self.evidence = evidence
+        self.config = config
+        self.study = study
+        task = evidence.labels.config.get("task") or evidence.metrics.get("task") or {}
+        self.task: dict[str, Any] = task if isinstance(task, dict) else {"name": str(task)}
+        self.task_name = str(self.task.get("name", ""))
+
+    def title(self) -> str:
+        """Return the heading of a report that was given none."""
+        return TITLES.get(self.task_name) or sentence(self.task_name) or "A study"
+
+    def summary(self, table: TableOne, ledger: LedgerTable) -> str:
+        """Return what was done, in one paragraph."""
+        metrics = self.evidence.metrics
+        names = set(metrics["models"])
+        n_baselines = len(names & comparison.baselines(metrics))
+        files = f"{ledger.sums.get('lines', 0):,} lines in {ledger.n_files} files" if ledger.n_files else "event files"
+        return (
+            f"From {files}, the histories of {_people(table.n_subjects)} subjects were built. "
+            f"{_number(len(names) - n_baselines, 'model')} and {_number(n_baselines, 'plain baseline')} learned "
+            f"from the training subjects, and were scored once on {metrics['n_samples']:,} predictions for "
+            f"{_people(metrics['n_subjects'])} held-out subjects, {_number(metrics['n_outcomes'], 'outcome')} each."
+        )
+
+    def method(self, table: TableOne) -> list[tuple[str, str]]:
+        """Return the method as terms and texts."""
+        evidence = self.evidence
+        facts = [
+            ("Data", self._data(table)),
+            ("Question", _paragraph(registry_text("tasks", self.task_name))),
+            ("Task settings", _settings_text({k: v for k, v in self.task.items() if k != "name"})),
+            ("Split", self._split(table)),
+            ("What may be known", "An event informs a prediction only if it was available at or before the prediction time; "
+             "discharge diagnoses become available at discharge."),
+            ("Evaluation", self._evaluation()),
+            ("Seeds", self._seeds()),
+            ("Code version", evidence.evaluation.code_version),
+            ("Evaluated", evidence.evaluation.created_at[:10]),
+        ]
+        return [(term, text) for term, text in facts if text]
+
+    def settings(self) -> list[ModelSettings]:
+        """Return each model's settings, best model first."""
+        by_name = {_model_name(manifest): manifest for manifest in self.evidence.models}
+        order = [row.name for row in comparison.rows(self.evidence.metrics)]
+        names = [name for name in order if name in by_name] + [name for name in by_name if name not in order]
+        return [_model_settings(name, by_name[name]) for name in names]
+
+    def seconds(self) -> dict[str, str]:
+        """Return the training time of each model that tells it."""
+        found = {_model_name(manifest): manifest.counts.get("seconds") for manifest in self.evidence.models}
+        return {name: f"{seconds:,.1f}" for name, seconds in found.items() if isinstance(seconds, int | float)}
+
+    def study_yaml(self) -> str:
+        """Return the resolved study."""
+        return yaml.safe_dump(self.study, sort_keys=False, allow_unicode=True)
+
+    def basis(self, table: TableOne) -> list[tuple[str, str]]:
+        """Return what predictions rest on, so that a reader can judge them independently."""
+        used, missing = self._inputs()
+        train = dict(zip(table.splits, table.sizes, strict=True)).get(s.TRAIN, "–")
+        truth = self._has_truth()
+        facts = [
+            ("Intended use", self.config.intended_use),
+            ("Inputs used", used),
+            ("Inputs missing", missing),
+            ("Training data", f"{train} subjects of this source. Vocabulary, value scales and outcomes come from them alone."),
+            ("Validation", "Internal: held-out subjects of the same source, looked at once. No external and no temporal validation."),
+            ("Known truth", "The data are simulated, so the best possible score is known and shown as the ceiling." if truth else ""),
+        ]
+        return [(term, text) for term, text in facts if text]
+
+    def limits(self) -> list[str]:
+        """Return what always limits the results, what limits this task, and what the study adds."""
+        of_task = [TASK_LIMITS[self.task_name]] if self.task_name in TASK_LIMITS else []
+        return [*of_task, *LIMITS, *self.config.limits]
+
+    def _data(self, table: TableOne) -> str:
+        source = self.evidence.events.config.get("source", {})
+        name = source.get("name", "") if isinstance(source, dict) else str(source)
+        read = f"Read by the source '{name}'. " if name else ""
+        return f"{read}{_people(table.n_subjects)} subjects with {table.n_predictions:,} predictions."
+
+    def _split(self, table: TableOne) -> str:
+        sizes = ", ".join(f"{split.replace('_', '-')} {size}" for split, size in zip(table.splits, table.sizes, strict=True))
+        return f"By subject, from a hash of the subject and the seed: {sizes}. All visits of a subject are in one split."
+
+    def _evaluation(self) -> str:
+        settings = self.evidence.evaluation.config
+        n = settings.get("n_bootstraps", settings.get("n_replicates", ""))
+        resampled = f"{n:,} bootstrap samples of subjects" if isinstance(n, int) else "bootstrap samples of subjects"
+        return (
+            f"Held-out subjects only. 95 % intervals from {resampled}, the same for every model, so differences are "
+            "paired. Model selection and early stopping used the tuning split."
+        )
+
+    def _seeds(self) -> str:
+        seeds = {"events and split": self.evidence.events.seed, "evaluation": self.evidence.evaluation.seed}
+        seeds |= {_model_name(manifest): manifest.seed for manifest in self.evidence.models}
+        return ", ".join(f"{name} {seed}" for name, seed in seeds.items())
+
+    def _inputs(self) -> tuple[str, str]:
+        kinds = {kind: count for kind, count in self.evidence.kinds.items() if kind not in NOT_AN_INPUT}
+        used = ", ".join(f"{kind_name(kind).lower()} ({count:,})" for kind, count in kinds.items())
+        missing = [kind_name(kind).lower() for kind in EXPECTED_INPUTS if kind not in kinds]
+        return used, ", ".join(missing)
+
+    def _has_truth(self) -> bool:
+        rows = comparison.rows(self.evidence.metrics)
+        return any(cell.gap for row in rows for cell in row.cells.values())
+
+
+def registry_text(kind: str, name: str) -> str:
+    """Return a component's own description, or nothing if it is not installed."""
+    try:
+        return registry.docstring(kind, name)
+    except UnknownComponent:
+        return ""
+
+
+def _model_name(manifest: Manifest) -> str:
+    model = manifest.config.get("model", "")
+    return str(model.get("name", "")) if isinstance(model, dict) else str(model)
+
+
+def _model_settings(name: str, manifest: Manifest) -> ModelSettings:
+    counts = manifest.counts
+    facts = [
+        f"{counts['n_parameters']:,} parameters" if counts.get("n_parameters") else "",
+        f"{counts['seconds']:,.1f} s" if counts.get("seconds") is not None else "",
+        f"best step {counts['best_step']:,}" if counts.get("best_step") is not None else "",
+    ]
+    return ModelSettings(
+        name=name,
+        facts=" · ".join(fact for fact in facts if fact) or "no counts",
+        summary=registry_text("models", name).partition("\n")[0],
+        yaml=yaml.safe_dump(manifest.config | {"seed": manifest.seed}, sort_keys=False, allow_unicode=True),
+    )
+
+
+def _settings_text(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in settings.items())
+
+
+def _paragraph(text: str) -> str:
+    """Return a docstring's first two paragraphs as running text."""
+    return " ".join(" ".join(text.split("\n\n")[:2]).split()).replace("`", "")
+
+
+def _people(count: int) -> str:
+    return SMALL if is_small(count) else f"{count:,}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

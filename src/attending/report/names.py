@@ -1,0 +1,66 @@
+"""Names for codes: what a clinician reads in place of `DIAGNOSIS//ICD//10//I509` or `LAB//50912//mg/dL`."""
+
+from collections.abc import Mapping
+
+from attending import schema as s
+
+SEXES = {"F": "Female", "M": "Male"}
+KINDS = {
+    s.DIAGNOSIS: "Diagnosis",
+    s.PROCEDURE: "Procedure",
+    s.MEDICATION: "Medication",
+    s.LAB: "Laboratory",
+    s.ADMISSION: "Admission",
+    s.DISCHARGE: "Discharge",
+    s.SEX: "Sex",
+    s.RACE: "Race or ethnicity",
+    s.INSURANCE: "Insurance",
+    s.BIRTH: "Birth",
+    s.DEATH: "Death",
+}
+NAMED_ALONE = {s.DIAGNOSIS, s.PROCEDURE, s.MEDICATION, s.LAB}
+
+
+class Names:
+    """Look up the names of codes and outcomes; a code without one is made readable."""
+
+    def __init__(self, codes: Mapping[str, str], outcomes: Mapping[str, str]) -> None:
+        self._codes = codes
+        self._outcomes = outcomes
+
+    def code(self, code: str) -> str:
+        """Return the name of an event's code."""
+        return self._codes.get(code) or readable(code)
+
+    def outcome(self, outcome: str) -> str:
+        """Return the name of an outcome."""
+        return self._outcomes.get(outcome) or self.code(outcome)
+
+    def sex(self, code: str) -> str:
+        """Return "Female" for `GENDER//F`."""
+        value = code.split(s.SEPARATOR)[-1]
+        return SEXES.get(value, sentence(value))
+
+    def race(self, code: str) -> str:
+        """Return "White" for `RACE//WHITE`."""
+        return sentence(code.split(s.SEPARATOR)[-1])
+
+
+def readable(code: str) -> str:
+    """Return a code that has no description in readable form."""
+    kind, *parts = code.split(s.SEPARATOR)
+    text = sentence(" · ".join(part for part in parts if part)) if kind not in (s.DIAGNOSIS, s.PROCEDURE) else parts[-1]
+    if kind in NAMED_ALONE and parts:
+        return text
+    return f"{kind_name(kind)}: {text}" if parts else kind_name(kind)
+
+
+def kind_name(kind: str) -> str:
+    """Return what events whose code starts with `kind` are called."""
+    return KINDS.get(kind) or sentence(kind)
+
+
+def sentence(text: str) -> str:
+    """Return SHOUTED_NAMES as a sentence would have them; text with small letters stays."""
+    text = text.replace("_", " ").strip()
+    return text if text != text.upper() and not text.islower() else text[:1].upper() + text[1:].lower()

@@ -1,0 +1,202 @@
+"""Everything that is on the page, in the order in which it is read, and the page as one HTML file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from attending.report import comparison, curves, flow, method, outcomes
+from attending.report.evidence import Attributions, Evidence
+from attending.report.figures import Figure, draw
+from attending.report.ledger import LedgerTable, ledger_table
+from attending.report.names import sentence
+from attending.report.settings import ReportConfig
+from attending.report.suppression import SMALL, is_small
+from attending.report.table_one import Row, TableOne, table_one
+from attending.report.timeline import Patients, Timeline, timelines
+
+HERE = Path(__file__).parent
+SPLIT_NAMES = {"train": "Train", "tuning": "Tuning", "held_out": "Held-out"}
+SECTIONS = (
+    ("result", "The result"),
+    ("cohort", "Who is in the study"),
+    ("ledger", "Every line"),
+    ("models", "Models compared"),
+    ("curves", "Probabilities"),
+    ("outcomes", "Outcomes"),
+    ("patients", "Single predictions"),
+    ("method", "Method"),
+    ("basis", "Basis and limits"),
+)
+EXPLAINERS = {
+    "contributions": "These are the model's own exact contributions: nothing is approximated.",
+    "integrated_gradients": "Integrated gradients: contributions along the path from an empty history to the real one.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOneView:
+    """Table 1 with the names of its columns."""
+
+    header: list[tuple[str, str]]
+    rows: list[Row]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricTable:
+    """Every metric of one scope."""
+
+    heading: str
+    columns: list[str]
+    rows: list[tuple[str, list[comparison.Interval]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatientGroup:
+    """The timelines of one explanation."""
+
+    heading: str
+    note: str
+    timelines: list[Timeline]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What the template reads."""
+
+    title: str
+    study: str
+    summary: str
+    contents: list[tuple[str, str]]
+    cards: list[comparison.Card]
+    verdict: str
+    flow: flow.Drawing
+    table_one: TableOneView
+    ledger: LedgerTable
+    headline: str
+    scopes: dict[str, str]
+    has_ceiling: bool
+    models: list[comparison.ModelRow]
+    seconds: dict[str, str]
+    forest: comparison.Forest
+    metric_tables: list[MetricTable]
+    figures: list[Figure]
+    curve_legend: list[tuple[str, int]]
+    curves_note: str
+    outcomes: outcomes.OutcomeTable
+    patients: list[PatientGroup]
+    method: list[tuple[str, str]]
+    settings: list[method.ModelSettings]
+    study_yaml: str
+    basis: list[tuple[str, str]]
+    limits: list[str]
+    code_version: str
+    fingerprint: str
+    anchors: set[str] = field(default_factory=set)
+
+
+def page(evidence: Evidence, config: ReportConfig, study: dict[str, Any]) -> Page:
+    """Lay out the evidence as a page."""
+    metrics, about = evidence.metrics, method.About(evidence, config, study)
+    first_table, ledger = table_one(evidence.counts, evidence.names), ledger_table(evidence.ledger)
+    drawn = curves.plots(evidence.curves, metrics, config.n_curves)
+    figures = [draw(plot) for plot in drawn.plots]
+    table = outcomes.outcome_table(evidence.per_outcome, metrics, evidence.names, config.n_outcomes)
+    patients = _patients(evidence.attributions, config.n_timelines)
+    empty = {"curves": not figures, "outcomes": not table.rows, "patients": not patients}
+    models = comparison.rows(metrics)
+    return Page(
+        title=config.title or about.title(),
+        study=str(study.get("name") or "A study"),
+        summary=about.summary(first_table, ledger),
+        contents=[(anchor, name) for anchor, name in SECTIONS if not empty.get(anchor)],
+        cards=comparison.cards(metrics),
+        verdict=comparison.verdict(metrics),
+        flow=_flow(evidence, first_table, ledger),
+        table_one=TableOneView(header=_header(first_table), rows=first_table.rows),
+        ledger=ledger,
+        headline=comparison.metric_name(metrics["headline"]),
+        scopes={scope: comparison.SCOPE_NAMES[scope] for scope in comparison.scopes(metrics)},
+        has_ceiling=any(cell.gap for row in models for cell in row.cells.values()),
+        models=models,
+        seconds=about.seconds(),
+        forest=comparison.forest(metrics),
+        metric_tables=[_metric_table(metrics, scope) for scope in comparison.scopes(metrics)],
+        figures=figures,
+        curve_legend=drawn.legend,
+        curves_note=drawn.note,
+        outcomes=table,
+        patients=patients,
+        method=about.method(first_table),
+        settings=about.settings(),
+        study_yaml=about.study_yaml(),
+        basis=about.basis(first_table),
+        limits=about.limits(),
+        code_version=evidence.evaluation.code_version,
+        fingerprint=f"metrics {evidence.evaluation.fingerprint[:12]}",
+    )
+
+
+def html(content: Page) -> str:
+    """Return the page as one self-contained HTML file."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )
+    style = Markup((HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704: the library's own file
+    return environment.get_template("template.html").render(page=content, style=style).lstrip()
+
+
+def _header(table: TableOne) -> list[tuple[str, str]]:
+    return [(SPLIT_NAMES[split], size) for split, size in zip(table.splits, table.sizes, strict=True)]
+
+
+def _flow(evidence: Evidence, table: TableOne, ledger: LedgerTable) -> flow.Drawing:
+    predictions = table.rows[0].cells
+    splits = [
+        (name, f"{size} subjects", f"{n} samples") for (name, size), n in zip(_header(table), predictions, strict=True)
+    ]
+    return flow.draw(_source(evidence, ledger), flow.steps(evidence.flow), splits)
+
+
+def _source(evidence: Evidence, ledger: LedgerTable) -> flow.Box:
+    n_events = evidence.events.counts.get("events", evidence.events.counts.get("n_events"))
+    lines = [f"{n_events:,} events"] if isinstance(n_events, int) else []
+    if not ledger.n_files:
+        return flow.source_box("Events", lines)
+    sums = ledger.sums
+    fates = f"{sums.get('accepted', 0):,} accepted · {sums.get('quarantined', 0):,} quarantined"
+    return flow.source_box(f"{ledger.n_files} source files, {sums.get('lines', 0):,} lines", [fates, *lines])
+
+
+def _metric_table(metrics: comparison.Metrics, scope: str) -> MetricTable:
+    names = comparison.metric_names(metrics, scope)
+    results = {row.name: metrics["models"][row.name].get(scope, {}) for row in comparison.rows(metrics)}
+    return MetricTable(
+        heading=comparison.SCOPE_NAMES[scope],
+        columns=[comparison.metric_name(name) for name in names],
+        rows=[
+            (model, [comparison.Interval.of(values.get(name)) for name in names]) for model, values in results.items()
+        ],
+    )
+
+
+def _patients(found: Sequence[Attributions], n: int) -> list[PatientGroup]:
+    patients = Patients()
+    return [
+        PatientGroup(
+            heading=f"Explained: {each.model}, by {sentence(each.method).lower()}",
+            note=EXPLAINERS.get(each.method, ""),
+            timelines=timelines(each.samples, each.events, patients, n),
+        )
+        for each in found
+        if each.samples.height
+    ]
+
+
+def small_text(count: int) -> str:
+    """Return a count of people as it may be shown."""
+    return SMALL if is_small(count) else f"{count:,}"

@@ -1,0 +1,54 @@
+"""Artifacts → one HTML file that a clinician and a committee can read without a network."""
+
+from pathlib import Path
+from typing import Any
+
+from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, writing
+from attending.report.comparison import three_numbers
+from attending.report.evidence import read
+from attending.report.page import html, page
+from attending.report.settings import ReportConfig
+
+__all__ = ["INDEX", "KIND", "ReportConfig", "report", "three_numbers"]
+
+KIND = "report"
+INDEX = "index.html"
+
+
+def report(
+    *,
+    events: Path,
+    labels: Path,
+    metrics: Path,
+    models: list[Path],
+    attributions: list[Path],
+    out: Path,
+    config: ReportConfig,
+    study: dict[str, Any],
+) -> Manifest:
+    """Write `out/index.html`, self-contained; the same artifacts give the same bytes.
+
+    Raises:
+        ArtifactError: if an artifact is missing, damaged, or of another kind.
+    """
+    parents = {"events": events, "labels": labels, "metrics": metrics}
+    parents |= {f"model {position}": folder for position, folder in enumerate(models)}
+    parents |= {f"attributions {position}": folder for position, folder in enumerate(attributions)}
+    recipe = Recipe(
+        kind=KIND,
+        config={"report": config.to_dict(), "study": study},
+        parents={name: read_manifest(folder).fingerprint for name, folder in parents.items()},
+    )
+    if is_current(out, recipe):
+        return read_manifest(out, KIND)
+    with writing(out, recipe) as writer:
+        content = page(read(events, labels, metrics, models, attributions, config.n_timelines), config, study)
+        text = html(content)
+        write_atomic(writer.path / INDEX, lambda path: path.write_text(text, encoding="utf-8"))
+        writer.counts = {
+            "bytes": len(text.encode()),
+            "models": len(content.models),
+            "figures": len(content.figures),
+            "timelines": sum(len(group.timelines) for group in content.patients),
+        }
+    return read_manifest(out, KIND)
