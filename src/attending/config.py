@@ -79,8 +79,8 @@ def read(path: Path, settings: type[S], overrides: tuple[str, ...] = ()) -> S:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the settings file {path}: {type(error).__name__}") from None
     values, lines = parse(text, str(path))
-    for override in overrides:
-        _override(values, override)
+    for one in overrides:
+        override(values, one)
     return build(settings, values, where=str(path), lines=lines)
 
 
@@ -134,10 +134,15 @@ def _number(node: yaml.Node | None, path: tuple[str | int, ...], lines: Lines, w
             _number(item, (*path, position), lines, where)
 
 
-def _override(values: dict[str, Any], override: str) -> None:
-    path, found, text = override.partition("=")
+def override(values: dict[str, Any], text: str) -> None:
+    """Set `a.b=value` in nested plain values; the value is read as YAML.
+
+    Raises:
+        ConfigError: if the text is no such setting.
+    """
+    path, found, value = text.partition("=")
     if not found or not path:
-        raise ConfigError(f"expected an override such as 'train.epochs=3'; got '{override}'")
+        raise ConfigError(f"expected a setting such as 'train.epochs=3'; got '{text}'")
     *parents, last = path.split(".")
     here = values
     for parent in parents:
@@ -148,7 +153,7 @@ def _override(values: dict[str, Any], override: str) -> None:
             raise ConfigError(f"the override '{path}' goes through '{parent}', which is not a mapping")
         here = below
     try:
-        here[last] = yaml.safe_load(text)
+        here[last] = yaml.safe_load(value)
     except yaml.YAMLError:
         raise ConfigError(f"the value of the override '{path}' is not valid YAML") from None
 

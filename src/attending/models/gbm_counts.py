@@ -11,6 +11,7 @@ from itertools import pairwise
 import lightgbm
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import nn
 
 from attending.batch import Batch, Facts, Output
@@ -57,9 +58,9 @@ class Model(interface.Model):
         x_tuning, tuning_labels = count_matrix(tuning, self.config.n_tokens, self.config.windows)
         y, y_tuning = np.ascontiguousarray(labels.T), np.ascontiguousarray(tuning_labels.T)
         parameters = self._settings(seed)
-        binned = lightgbm.Dataset(x, label=y[0], params=parameters, free_raw_data=False)
+        binned = lightgbm.Dataset(csr_matrix(x), label=y[0], params=parameters, free_raw_data=False)
         tuned = lightgbm.Dataset(
-            x_tuning, label=y_tuning[0], reference=binned, params=parameters, free_raw_data=False
+            csr_matrix(x_tuning), label=y_tuning[0], reference=binned, params=parameters, free_raw_data=False
         )
         texts = [
             self._grow(binned.set_label(happened), tuned.set_label(happened_tuning), parameters)

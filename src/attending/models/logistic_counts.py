@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from attending.batch import Batch, Facts, Output
@@ -71,7 +71,7 @@ class Model(interface.Model):
         return Output(logits=features @ self.weight + self.bias)
 
 
-def _solve(x: csr_matrix, y: Array, strength: float, bias: Array, iterations: int) -> Array:
+def _solve(x: csr_array, y: Array, strength: float, bias: Array, iterations: int) -> Array:
     """Minimise the mean loss plus strength/2 · |weights|² over all outcomes at once; the last row is the bias."""
     shape = (x.shape[1] + 1, y.shape[1])
     transposed = x.T.tocsr()

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_array, vstack
 from torch import Tensor
 
 from attending.batch import Batch
@@ -42,12 +42,12 @@ def count_features(
 
 def count_matrix(
     batches: Iterable[Batch], n_tokens: int, windows: tuple[float, ...]
-) -> tuple[csr_matrix, NDArray[np.float32]]:
+) -> tuple[csr_array, NDArray[np.float32]]:
     """Return the features of all samples of labelled batches as a sparse matrix, and their labels."""
     features, labels = [], []
     for batch in batches:
         assert batch.labels is not None, "fitting needs labels"
-        features.append(csr_matrix(count_features(batch, n_tokens, windows).numpy()))
+        features.append(csr_array(count_features(batch, n_tokens, windows).numpy()))
         labels.append(batch.labels.numpy())
     return vstack(features, format="csr"), np.concatenate(labels)
 

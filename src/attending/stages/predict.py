@@ -66,6 +66,31 @@ def predict(model: Path, tokens: Path, labels: Path, out: Path) -> Manifest:
     return read_manifest(out, KIND)
 
 
+def predict_samples(
+    model: Path, tokens: Path, samples: pl.DataFrame | None = None, *, labels: Path | None = None
+) -> pl.DataFrame:
+    """Return subject_id, prediction_time and one probability column for each outcome of a trained model.
+
+    `samples` holds subject_id and prediction_time. Without it, the held-out samples of `labels` are predicted;
+    what happened to them is not read.
+
+    Raises:
+        ArtifactError: if neither is given, or a subject is not in the token store.
+    """
+    if samples is None:
+        if labels is None:
+            raise ArtifactError("expected samples (subject_id, prediction_time) or a label artifact to take them from")
+        samples = read_labels(labels).select(SUBJECT_ID, PREDICTION_TIME)
+        found, loader = open_samples(model, tokens, samples)
+        chosen = found.of_split(HELD_OUT)
+    else:
+        found, loader = open_samples(model, tokens, samples.sort(SUBJECT_ID, PREDICTION_TIME))
+        chosen = np.arange(len(found))
+    name, network = load_model(model)
+    probability = probabilities(network, loader, chosen, label=f"predicting with {name}")
+    return found.frame[chosen].hstack(pl.DataFrame(probability, schema=read_outcomes(model)[OUTCOME].to_list()))
+
+
 def open_samples(model: Path, tokens: Path, samples: pl.DataFrame) -> tuple[Samples, Loader]:
     """Open samples for a trained model: with its outcomes and its batch settings, on the vocabulary it knows.
 

@@ -1,0 +1,51 @@
+"""The command line: `attending COMMAND …`. Words for people go to stderr, `--json` for machines to stdout.
+
+Command files import the library inside their functions, so that help answers at once.
+"""
+
+import sys
+
+from cyclopts import App
+
+from attending import __version__
+from attending.cli import describe, run, stages
+from attending.errors import AttendingError
+
+app = App(
+    name="attending",
+    version=__version__,
+    help="Attention-based patient representations and diagnosis predictions that people can check.",
+    help_epilogue="Research use only: not a medical device.",
+)
+for command in (
+    run.run,
+    run.simulate,
+    stages.ingest,
+    stages.label,
+    stages.tokenize,
+    stages.train,
+    stages.predict,
+    stages.evaluate,
+    stages.explain,
+    stages.report,
+):
+    app.command(command)
+app.command(describe.list_components, name="list")
+app.command(describe.show)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; a mistake is answered in words, never with a stack trace."""
+    try:
+        app(arguments, result_action="return_value")
+    except AttendingError as error:
+        print(f"attending: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("attending: stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,308 @@
+"""The stages of a study, one command each: artifacts in, one artifact out.
+
+Settings follow as `key=value`, as in `attending train retain TOKENS LABELS OUT model.width=64 train.epochs=5`.
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from attending.artifact import Manifest
+    from attending.config import Component
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the artifact's manifest as JSON.")]
+Seed = Annotated[int, Parameter(help="The seed of everything random in this stage.")]
+Workers = Annotated[int | None, Parameter(help="How many processes; all cores by default.")]
+
+
+def ingest(
+    source: str,
+    folder: Path,
+    out: Path,
+    *overrides: str,
+    seed: Seed = 0,
+    workers: Workers = None,
+    keep_raw: Annotated[bool, Parameter(negative="")] = False,
+    json_: AsJson = False,
+) -> None:
+    """Read raw files into MEDS events, every line accounted for.
+
+    Parameters
+    ----------
+    source
+        What the files are: see `attending list sources`.
+    folder
+        The folder of raw files.
+    out
+        The events artifact to write.
+    overrides
+        Settings: `source.…` of the source, `split.…` of the split.
+    keep_raw
+        Keep the text of quarantined lines. It may hold patient data.
+    """
+    from attending.config import build
+    from attending.engine.local import Local
+    from attending.stages.ingest import Split
+    from attending.stages.ingest import ingest as stage
+
+    given = _given(overrides, "source", "split")
+    split = build(Split, given["split"], where="the command line")
+    engine = Local(workers)
+    component = _component(source, given["source"])
+    _tell(stage(component, folder, out, engine=engine, split=split, seed=seed, keep_raw=keep_raw), out, json_)
+
+
+def label(
+    task: str, events: Path, out: Path, *overrides: str, workers: Workers = None, json_: AsJson = False
+) -> None:
+    """Label every sample of a task.
+
+    Parameters
+    ----------
+    task
+        The question: see `attending list tasks`.
+    events
+        The events artifact.
+    out
+        The labels artifact to write.
+    overrides
+        Settings of the task, such as `task.visits=last`.
+    """
+    from attending.engine.local import Local
+    from attending.stages.label import label as stage
+
+    component = _component(task, _given(overrides, "task")["task"])
+    _tell(stage(events, out, task=component, engine=Local(workers)), out, json_)
+
+
+def tokenize(events: Path, out: Path, *overrides: str, workers: Workers = None, json_: AsJson = False) -> None:
+    """Fit the vocabulary on the training split and write all histories as tokens.
+
+    Parameters
+    ----------
+    events
+        The events artifact.
+    out
+        The tokens artifact to write.
+    overrides
+        Settings, such as `tokens.min_subjects=11`.
+    """
+    from attending.config import build
+    from attending.engine.local import Local
+    from attending.stages.tokenize import tokenize as stage
+    from attending.tokens.vocabulary import Config
+
+    config = build(Config, _given(overrides, "tokens")["tokens"], where="the command line")
+    _tell(stage(events, out, config=config, engine=Local(workers)), out, json_)
+
+
+def train(
+    model: str, tokens: Path, labels: Path, out: Path, *overrides: str, seed: Seed = 0, json_: AsJson = False
+) -> None:
+    """Train a model or baseline; the same command resumes after an interruption.
+
+    Parameters
+    ----------
+    model
+        Which model: see `attending list models`.
+    tokens
+        The tokens artifact.
+    labels
+        The labels artifact.
+    out
+        The model artifact to write.
+    overrides
+        Settings: `model.…`, `train.…`, `batches.…`.
+    """
+    from attending.config import build
+    from attending.data import batches
+    from attending.stages.train import train as stage
+    from attending.train import loop
+
+    given = _given(overrides, "model", "train", "batches")
+    manifest = stage(
+        tokens,
+        labels,
+        out,
+        model=_component(model, given["model"]),
+        config=build(loop.Config, given["train"], where="the command line"),
+        batching=build(batches.Config, given["batches"], where="the command line"),
+        seed=seed,
+    )
+    _tell(manifest, out, json_)
+
+
+def predict(model: Path, tokens: Path, labels: Path, out: Path, *, json_: AsJson = False) -> None:
+    """Predict the tuning and held-out samples; what happened to them is not read.
+
+    Parameters
+    ----------
+    model
+        The model artifact.
+    tokens
+        The tokens artifact that it was trained on.
+    labels
+        The labels artifact whose samples are predicted.
+    out
+        The predictions artifact to write.
+    """
+    from attending.stages.predict import predict as stage
+
+    _tell(stage(model, tokens, labels, out), out, json_)
+
+
+def evaluate(
+    labels: Path,
+    events: Path,
+    out: Path,
+    predictions: list[Path],
+    *,
+    truth: Path | None = None,
+    settings: Annotated[list[str], Parameter(name="--set", negative="")] = [],  # noqa: B006 - never changed
+    seed: Seed = 0,
+    json_: AsJson = False,
+) -> None:
+    """Compare predictions on the same held-out subjects, with intervals.
+
+    Parameters
+    ----------
+    labels
+        The labels artifact.
+    events
+        The events artifact, for the split.
+    out
+        The metrics artifact to write.
+    predictions
+        The predictions artifacts to compare, baselines among them.
+    truth
+        The folder of a simulator's truth, for the ceiling.
+    settings
+        Settings, such as `--set evaluate.n_replicates=200`.
+    """
+    from attending.config import build
+    from attending.evaluate.config import Config
+    from attending.stages.evaluate import evaluate as stage
+
+    config = build(Config, _given(tuple(settings), "evaluate")["evaluate"], where="the command line")
+    _tell(stage(labels, predictions, events, out, config=config, truth=truth, seed=seed), out, json_)
+
+
+def explain(
+    model: Path,
+    tokens: Path,
+    labels: Path,
+    out: Path,
+    *overrides: str,
+    explainer: str = "integrated_gradients",
+    seed: Seed = 0,
+    json_: AsJson = False,
+) -> None:
+    """Explain some held-out predictions: which past events drove them.
+
+    Parameters
+    ----------
+    model
+        The model artifact.
+    tokens
+        The tokens artifact that it was trained on.
+    labels
+        The labels artifact whose held-out samples are drawn from.
+    out
+        The attributions artifact to write.
+    overrides
+        Settings: `explain.n_samples=8`, `explainer.…` of the explainer.
+    explainer
+        The method: see `attending list explain`.
+    """
+    from attending.config import build
+    from attending.stages.explain import Config
+    from attending.stages.explain import explain as stage
+
+    given = _given(overrides, "explain", "explainer")
+    config = build(Config, given["explain"], where="the command line")
+    component = _component(explainer, given["explainer"])
+    _tell(stage(model, tokens, labels, out, explainer=component, config=config, seed=seed), out, json_)
+
+
+def report(
+    events: Path,
+    labels: Path,
+    metrics: Path,
+    out: Path,
+    *,
+    models: list[Path],
+    attributions: list[Path] = [],  # noqa: B006 - never changed
+    title: str = "",
+    json_: AsJson = False,
+) -> None:
+    """Write the report: one HTML file that needs no network.
+
+    Parameters
+    ----------
+    events
+        The events artifact.
+    labels
+        The labels artifact.
+    metrics
+        The metrics artifact.
+    out
+        The report artifact to write.
+    models
+        The model artifacts that the metrics compare.
+    attributions
+        Attributions artifacts to draw as timelines.
+    title
+        The title of the report.
+    """
+    from attending.report.config import Config
+    from attending.stages.report import report as stage
+
+    manifest = stage(
+        events=events,
+        labels=labels,
+        metrics=metrics,
+        models=models,
+        attributions=attributions,
+        out=out,
+        config=Config(title=title) if title else Config(),
+        study={"name": title or out.name},
+    )
+    _tell(manifest, out, json_)
+
+
+def _given(overrides: tuple[str, ...], *sections: str) -> dict[str, dict[str, Any]]:
+    """Sort `section.key=value` settings by section.
+
+    Raises:
+        ConfigError: if a setting is of no section of this command.
+    """
+    from attending.config import override
+    from attending.errors import ConfigError, nearest
+
+    values: dict[str, Any] = {}
+    for one in overrides:
+        override(values, one)
+    for section, inside in values.items():
+        if section not in sections or not isinstance(inside, dict):
+            raise ConfigError(f"no settings '{section}.…' in this command{nearest(section, list(sections))}")
+    return {section: values.get(section, {}) for section in sections}
+
+
+def _component(name: str, settings: dict[str, Any]) -> "Component":
+    from attending.config import Component
+
+    return Component(name=name, **settings)
+
+
+def _tell(manifest: "Manifest", out: Path, json_: bool) -> None:
+    from dataclasses import asdict
+
+    from attending.progress import say
+
+    counts = ", ".join(f"{value:,} {name}" for name, value in manifest.counts.items() if isinstance(value, int))
+    say(f"{manifest.kind} at {out}: {counts}")
+    if json_:
+        print(json.dumps(asdict(manifest), default=str))

@@ -1,0 +1,352 @@
+"""A study: which stages it has, in what order, and where their artifacts lie.
+
+    source files → events → labels
+                          → tokens → models → predictions → metrics → report
+                                            → attributions ↗
+
+A stage whose artifact carries the fingerprint of its settings, parents and code is up to date and is not run again;
+an interrupted one goes on where it was. `Study` is the Python face of what `attending run STUDY.yaml` does.
+"""
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import field_validator
+
+from attending import config as settings
+from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, writing
+from attending.config import Component, Settings
+from attending.data import batches
+from attending.engine.local import Local
+from attending.errors import ConfigError
+from attending.evaluate.config import Config as EvaluateConfig
+from attending.progress import say
+from attending.report.config import Config as ReportConfig
+from attending.simulate.config import Config as SimulateConfig
+from attending.stages.explain import Config as ExplainConfig
+from attending.stages.ingest import Split
+from attending.tokens.vocabulary import Config as TokenConfig
+from attending.train.loop import Config as TrainConfig
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BASELINES = ("popularity", "copy_history", "logistic_counts", "gbm_counts")
+
+
+class Explained(ExplainConfig):
+    """Which model to explain, by which explainer."""
+
+    model: str
+    explainer: Component
+
+
+class StudyConfig(Settings):
+    """A whole study, as its YAML file states it.
+
+    data       the folder of raw files; left out where the study simulates its own
+    simulate   make a cohort in the layout of MIMIC-IV first, and study that
+    truth      a simulator's truth, for the ceiling that no model can pass
+    models     what is trained, beside the baselines, which are always on unless `baselines: []` says otherwise
+    """
+
+    name: str
+    output: Path
+    seed: int = 0
+    workers: int | None = None
+    data: Path | None = None
+    simulate: SimulateConfig | None = None
+    truth: Path | None = None
+    source: Component = Component(name="mimic4")
+    split: Split = Split()
+    task: Component = Component(name="next_diagnoses")
+    tokens: TokenConfig = TokenConfig()
+    batches: batches.Config = batches.Config()
+    models: tuple[Component, ...] = (Component(name="retain"), Component(name="transformer"), Component(name="gru"))
+    baselines: tuple[Component, ...] = tuple(Component(name=name) for name in BASELINES)
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    explain: tuple[Explained, ...] = ()
+    report: ReportConfig = ReportConfig()
+
+    @field_validator("source", "task", mode="before")
+    @classmethod
+    def _one(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("models", "baselines", mode="before")
+    @classmethod
+    def _many(cls, value: object) -> object:
+        if not isinstance(value, (list, tuple)):
+            return value
+        return [{"name": one} if isinstance(one, str) else one for one in value]
+
+    @field_validator("explain", mode="before")
+    @classmethod
+    def _explained(cls, value: object) -> object:
+        if not isinstance(value, (list, tuple)):
+            return value
+        return [
+            one | {"explainer": {"name": one["explainer"]}}
+            if isinstance(one, dict) and isinstance(one.get("explainer"), str)
+            else one
+            for one in value
+        ]
+
+
+class Study:
+    """Run a study, whole or by stage; every stage reads and writes artifacts below `folder`.
+
+    >>> study = Study.from_yaml("studies/demo.yaml")          # doctest: +SKIP
+    >>> study.fit()                                           # doctest: +SKIP
+    >>> study.predict_proba("transformer")                    # doctest: +SKIP
+    """
+
+    def __init__(self, config: StudyConfig | None = None, **values: Any) -> None:  # noqa: ANN401 - settings
+        self.config = config or settings.build(StudyConfig, values, where="Study(…)")
+        if (self.config.data is None) == (self.config.simulate is None):
+            raise ConfigError("expected one of 'data' (a folder of raw files) and 'simulate' in the study; got both or none")
+        _check_components(self.config)
+        self.engine = Local(self.config.workers)
+
+    @classmethod
+    def from_yaml(cls, path: Path | str, *overrides: str) -> Self:
+        """Read a study from a YAML file, with overrides such as `"train.epochs=3"`."""
+        return cls(settings.read(Path(path), StudyConfig, overrides))
+
+    # Where things lie ---------------------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all artifacts of the study."""
+        return self.config.output
+
+    @property
+    def report_file(self) -> Path:
+        """The report, once it is written."""
+        return self.folder / "report" / "index.html"
+
+    @cached_property
+    def components(self) -> dict[str, Component]:
+        """Every model of the study by name, baselines first."""
+        return {one.name: one for one in (*self.config.baselines, *self.config.models)}
+
+    def model_folder(self, name: str) -> Path:
+        """The artifact of a trained model.
+
+        Raises:
+            ConfigError: if the study has no such model.
+        """
+        if name not in self.components:
+            from attending.errors import nearest
+
+            raise ConfigError(f"this study has no model '{name}'{nearest(name, list(self.components))}")
+        return self.folder / "models" / name
+
+    @property
+    def data(self) -> Path:
+        """The folder of raw files."""
+        return self.config.data or self.folder / "raw"
+
+    @property
+    def truth(self) -> Path | None:
+        """The simulator's truth, where there is one."""
+        return self.config.truth or (self.folder / "raw" / "truth" if self.config.simulate else None)
+
+    # The stages ---------------------------------------------------------------------------------------------------
+
+    def simulate(self) -> Manifest | None:
+        """Make the raw files, if the study simulates its own."""
+        if self.config.simulate is None:
+            return None
+        from attending.simulate.mimic4 import simulate_mimic4
+
+        recipe = Recipe(kind="raw", config=self.config.simulate.to_dict(), seed=self.config.simulate.seed)
+        if not is_current(self.data, recipe):
+            with writing(self.data, recipe) as writer:
+                writer.counts = simulate_mimic4(self.config.simulate, writer.path)
+        return read_manifest(self.data, "raw")
+
+    def ingest(self) -> Manifest:
+        """Raw files → events."""
+        from attending.stages.ingest import ingest
+
+        self.simulate()
+        return ingest(
+            self.config.source,
+            self.data,
+            self.folder / "events",
+            engine=self.engine,
+            split=self.config.split,
+            seed=self.config.seed,
+        )
+
+    def label(self) -> Manifest:
+        """Events → labels."""
+        from attending.stages.label import label
+
+        return label(self.folder / "events", self.folder / "labels", task=self.config.task, engine=self.engine)
+
+    def tokenize(self) -> Manifest:
+        """Events → tokens."""
+        from attending.stages.tokenize import tokenize
+
+        return tokenize(self.folder / "events", self.folder / "tokens", config=self.config.tokens, engine=self.engine)
+
+    def train(self, name: str) -> Manifest:
+        """Labels and tokens → a model."""
+        from attending.stages.train import train
+
+        return train(
+            self.folder / "tokens",
+            self.folder / "labels",
+            self.model_folder(name),
+            model=self.components[name],
+            config=self.config.train,
+            batching=self.config.batches,
+            seed=self.config.seed,
+        )
+
+    def predict(self, name: str) -> Manifest:
+        """A model → its predictions for the tuning and held-out samples."""
+        from attending.stages.predict import predict
+
+        model, out = self.model_folder(name), self.folder / "predictions" / name
+        return predict(model, self.folder / "tokens", self.folder / "labels", out)
+
+    def evaluate(self) -> Manifest:
+        """All predictions → metrics."""
+        from attending.stages.evaluate import evaluate
+
+        return evaluate(
+            self.folder / "labels",
+            [self.folder / "predictions" / name for name in self.components],
+            self.folder / "events",
+            self.folder / "metrics",
+            config=self.config.evaluate,
+            truth=self.truth,
+            seed=self.config.seed,
+        )
+
+    def explain(self, model: str, explainer: str | None = None, *, n_samples: int = 4) -> Path:
+        """Explain some held-out predictions of a model; return the folder of the attributions.
+
+        Without an explainer, the model's exact contributions are used where it has them, else integrated gradients.
+        """
+        from attending.nn.interface import Additive
+        from attending.checkpoint import load_model
+
+        if explainer is None:
+            exact = isinstance(load_model(self.model_folder(model))[1], Additive)
+            explainer = "contributions" if exact else "integrated_gradients"
+        one = Explained(model=model, explainer=Component(name=explainer), n_samples=n_samples)
+        self._explain(one)
+        return self._attributions(one)
+
+    def report(self) -> Path:
+        """Metrics and attributions → one HTML file; return its path."""
+        from attending.stages.report import report
+
+        report(
+            events=self.folder / "events",
+            labels=self.folder / "labels",
+            metrics=self.folder / "metrics",
+            models=[self.model_folder(name) for name in self.components],
+            attributions=[self._attributions(one) for one in self.config.explain],
+            out=self.folder / "report",
+            config=self.config.report,
+            study=self.config.to_dict(),
+        )
+        return self.report_file
+
+    # Several stages at once ---------------------------------------------------------------------------------------
+
+    def run(self) -> Path:
+        """Run every stage that is not up to date; return the path of the report."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = self.config.to_yaml()
+        write_atomic(self.folder / "study.yaml", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        self.fit()
+        for name in self.components:
+            _told(f"predict {name}", lambda name=name: self.predict(name))
+        _told("evaluate", self.evaluate)
+        for one in self.config.explain:
+            _told(f"explain {one.model} by {one.explainer.name}", lambda one=one: self._explain(one))
+        _told("report", lambda: self.report() and read_manifest(self.folder / "report"))
+        return self.report_file
+
+    def fit(self) -> Self:
+        """Run every stage up to the trained models."""
+        if self.config.simulate is not None:
+            _told("simulate", self.simulate)
+        _told("ingest", self.ingest)
+        _told("label", self.label)
+        _told("tokenize", self.tokenize)
+        for name in self.components:
+            _told(f"train {name}", lambda name=name: self.train(name))
+        return self
+
+    def predict_proba(self, model: str, samples: "pl.DataFrame | None" = None) -> "pl.DataFrame":
+        """Return subject_id, prediction_time and one probability for each outcome; no label is needed.
+
+        `samples` holds subject_id and prediction_time; without it, every held-out sample is predicted.
+        """
+        from attending.stages.predict import predict_samples
+
+        return predict_samples(self.model_folder(model), self.folder / "tokens", samples, labels=self.folder / "labels")
+
+    def _explain(self, one: Explained) -> Manifest:
+        from attending.stages.explain import explain
+
+        return explain(
+            self.model_folder(one.model),
+            self.folder / "tokens",
+            self.folder / "labels",
+            self._attributions(one),
+            explainer=one.explainer,
+            config=ExplainConfig(n_samples=one.n_samples, min_visits=one.min_visits),
+            seed=self.config.seed,
+        )
+
+    def _attributions(self, one: Explained) -> Path:
+        return self.folder / "attributions" / f"{one.model}-{one.explainer.name}"
+
+
+def _check_components(config: StudyConfig) -> None:
+    """Fail on a misspelt component or setting before any work is done."""
+    where = f"the study '{config.name}'"
+    config.source.config("sources", where)
+    config.task.config("tasks", where)
+    names = [one.name for one in (*config.baselines, *config.models)]
+    for one in (*config.baselines, *config.models):
+        one.config("models", where)
+    if len(set(names)) < len(names):
+        raise ConfigError(f"a model stands twice in {where}: {', '.join(names)}")
+    for explained in config.explain:
+        explained.explainer.config("explain", where)
+        if explained.model not in names:
+            raise ConfigError(f"{where} explains '{explained.model}', which is not among its models: {', '.join(names)}")
+
+
+def _told(stage: str, work: Callable[[], Manifest | None]) -> None:
+    """Run a stage and tell how long it took, or that there was nothing to do."""
+    started, before = time.monotonic(), time.time()
+    manifest = work()
+    seconds = time.monotonic() - started
+    made = manifest is not None and _made_at(manifest) >= before - 1
+    counts = _in_words(manifest.counts) if manifest else ""
+    say(f"{stage:<40} {f'{seconds:6.1f} s' if made else 'up to date':>10}  {counts}")
+
+
+def _made_at(manifest: Manifest) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(manifest.created_at).timestamp()
+
+
+def _in_words(counts: dict[str, Any]) -> str:
+    told = [f"{value:,} {name.replace('_', ' ')}" for name, value in counts.items() if isinstance(value, int)]
+    return ", ".join(told[:4])
