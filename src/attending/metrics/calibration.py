@@ -21,6 +21,7 @@ from attending.metrics.ratio import Array, Floats, ratio, weights_or_ones
 CLIP = 1e-6
 MAX_STEPS = 50
 TOLERANCE = 1e-10
+SAFE_STEP = 0.5  # a step that moves no logit further than this cannot overshoot
 
 
 def brier(probability: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -86,10 +87,13 @@ def intercept_of_sums(logits: Array, positives: Array, totals: Array) -> Floats:
 def slope_of_sums(logits: Array, positives: Array, totals: Array) -> Floats:
     """Return b (B,) of logit P(y) = a + b·`logits` (g,), from sums of weights (g, B) per group."""
     defined = _both_classes(positives, totals)
-    a, b = np.zeros(len(defined)), np.zeros(len(defined))
     if not len(logits) or np.ptp(logits) == 0:
         return np.full(len(defined), np.nan)
     x = (logits - logits.mean())[:, None]
+    a, b = (
+        np.full(len(defined), logits.mean()),
+        np.ones(len(defined)),
+    )  # start from the predictions as they are
     lost = ~defined
     for _ in range(MAX_STEPS):
         step_a, step_b = _newton_step(x, a, b, positives, totals)
@@ -129,6 +133,8 @@ def _damping(
 ) -> Floats:
     """Return the share of each step to take: halved until the likelihood does not fall."""
     size = np.ones(len(at[0]))
+    if np.max(np.abs(step[0]) + np.abs(step[1]) * np.abs(x).max()) < SAFE_STEP:
+        return size
     before = _log_likelihood(x, *at, positives, totals)
     for _ in range(20):
         after = _log_likelihood(x, at[0] + size * step[0], at[1] + size * step[1], positives, totals)
