@@ -3,6 +3,7 @@
 Command files import the library inside their functions, so that help answers at once.
 """
 
+import os
 import sys
 
 from cyclopts import App
@@ -41,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     except AttendingError as error:
         print(f"attending: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("attending: stopped; the same command goes on where it was", file=sys.stderr)
         return 130

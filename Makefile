@@ -1,0 +1,40 @@
+# Every target sets up what it needs on a fresh machine: a virtual environment, the CPU build of torch first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+BROWSER := $(VENV)/.browser
+
+.PHONY: demo test check docs bench clean
+
+demo: $(READY)  ## simulated hospital tables in, report out
+	$(BIN)/attending run studies/demo.yaml
+
+test: $(READY) $(BROWSER)  ## the everyday suite
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: $(READY)  ## format, lint, types, contracts
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(READY)  ## the component pages and the changelog, made from the code
+	$(BIN)/python scripts/docs.py
+
+bench: $(READY)  ## events and patients per second, stage by stage
+	$(BIN)/python benchmarks/pipeline.py
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+# Debian's Chromium, for the tests that open the report; where it cannot be installed they say so and skip.
+$(BROWSER): $(READY)
+	command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium) || true
+	touch $@
+
+clean:
+	rm -rf runs $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,110 @@
+import numpy as np
+import torch
+from stores import random_store
+
+from attending.data.batches import Config, Loader, ahead, assemble
+
+
+def loader_of(**settings: int) -> Loader:
+    store, samples = random_store(n_subjects=30, seed=1)
+    return Loader(store=store, samples=samples, config=Config(**settings))
+
+
+def test_a_batch_holds_each_prefix_and_nothing_else() -> None:
+    loader = loader_of()
+    store, samples = loader.store, loader.samples
+    positions = np.array([7, 3, 20])
+    batch = loader.batch(positions)
+    for place, sample in enumerate(positions):
+        first, end = batch.token_offsets[place : place + 2].tolist()
+        prefix = slice(samples.start[sample], samples.cut[sample])
+        assert batch.tokens[first:end].tolist() == store.token[prefix].tolist()
+        days = (store.second[prefix] - samples.moment[sample]) / 86400
+        np.testing.assert_allclose(batch.days[first:end].numpy(), days, rtol=1e-6)
+        visits = batch.visit_of_token[first:end] - batch.subject_offsets[place]
+        assert visits.tolist() == (store.visit[prefix] - store.visit[samples.start[sample]]).tolist()
+    assert float(batch.days.max()) <= 0.0
+
+
+def test_labels_are_the_positives_of_each_sample() -> None:
+    loader = loader_of()
+    samples = loader.samples
+    batch = loader.batch(np.arange(len(samples)))
+    for sample in range(len(samples)):
+        expected = samples.positive[samples.positive_offset[sample] : samples.positive_offset[sample + 1]]
+        assert torch.nonzero(batch.labels[sample])[:, 0].tolist() == sorted(expected.tolist())
+
+
+def test_shifting_all_dates_changes_no_input() -> None:
+    from dataclasses import replace
+
+    loader = loader_of()
+    shift = 123 * 86_400
+    later = Loader(
+        store=replace(loader.store, second=loader.store.second + shift, birth=loader.store.birth + shift),
+        samples=replace(loader.samples, moment=loader.samples.moment + shift),
+        config=loader.config,
+    )
+    positions = np.arange(10)
+    before, after = loader.batch(positions), later.batch(positions)
+    assert torch.equal(before.days, after.days)
+    assert torch.equal(before.ages, after.ages)
+
+
+def test_an_epoch_holds_each_sample_once_within_the_budget() -> None:
+    loader = loader_of(batch_tokens=200, batch_samples=8)
+    positions = loader.samples.of_split("train")
+    plan = loader.train_plan(positions, seed=3, epoch=5, one_a_subject=False)
+    assert sorted(np.concatenate(plan).tolist()) == positions.tolist()
+    for batch in plan:
+        assert len(batch) <= 8
+        assert len(batch) == 1 or loader.lengths(batch).sum() <= 200
+
+
+def test_the_plan_is_a_pure_function_of_seed_and_epoch() -> None:
+    loader = loader_of(batch_samples=4)
+    positions = loader.samples.of_split("train")
+
+    def plan(seed: int, epoch: int) -> list[list[int]]:
+        return [
+            one.tolist() for one in loader.train_plan(positions, seed=seed, epoch=epoch, one_a_subject=False)
+        ]
+
+    assert plan(1, 2) == plan(1, 2)
+    assert plan(1, 2) != plan(1, 3)
+
+
+def test_one_a_subject_draws_one_sample_of_each() -> None:
+    loader = loader_of()
+    positions = loader.samples.of_split("train")
+    plan = np.concatenate(loader.train_plan(positions, seed=0, epoch=0, one_a_subject=True))
+    assert sorted(loader.samples.row[plan].tolist()) == sorted(set(loader.samples.row[positions].tolist()))
+
+
+def test_a_cut_history_keeps_its_static_facts_and_newest_events() -> None:
+    loader = loader_of()
+    store, samples = loader.store, loader.samples
+    sample = int(np.argmax(samples.cut - samples.start))
+    batch = assemble(store, samples, np.array([sample]), 6)
+    expected = [
+        store.token[samples.start[sample]],
+        *store.token[samples.cut[sample] - 5 : samples.cut[sample]],
+    ]
+    assert batch.tokens.tolist() == [int(token) for token in expected]
+
+
+def test_reading_ahead_gives_the_same_batches_and_passes_errors_on() -> None:
+    loader = loader_of()
+    plan = loader.plan(np.arange(len(loader.samples)))
+    for ready, made in zip(ahead(loader.batch, plan), map(loader.batch, plan), strict=True):
+        assert torch.equal(ready.tokens, made.tokens)
+
+    def broken(_: object) -> None:
+        raise ValueError("as planned")
+
+    try:
+        list(ahead(broken, [1]))  # type: ignore[arg-type]
+    except ValueError as error:
+        assert str(error) == "as planned"
+    else:
+        raise AssertionError("the error was lost")
