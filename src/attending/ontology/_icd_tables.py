@@ -2,16 +2,19 @@
 
 CMS titles of ICD-9-CM (version 32) and ICD-10-CM/PCS (2024), AHRQ's CCS for ICD-9-CM diagnoses and the first
 CCSR category of each ICD-10-CM diagnosis, and the ICD-10-CM tree. The files are read directly, because the
-packages' own mappers load all their tables at once and hold no titles. Codes have no dot.
+packages' own code loads all tables at once and holds few titles. Codes have no dot.
 """
 
 import json
 import re
-import warnings
 from functools import cache
+from html import unescape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
+from pathlib import Path
 
+_XML_HEADING = re.compile(r"<diag[^>]*>\s*<name>([^<]+)</name>\s*<desc>([^<]+)</desc>")
 _CCS_HEADING = re.compile(r"(\d+) +(\S.*)")
 
 
@@ -66,14 +69,18 @@ def ccs() -> tuple[dict[str, str], dict[str, str]]:
 @cache
 def icd10_heading(code: str) -> str | None:
     """Return the title of an ICD-10-CM category or subcategory, or of the nearest one above `code`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it reads its own files in a deprecated way
-        import simple_icd_10_cm as tree  # takes 1.7 s, so only for headings
+    prefixes = (code[:length] for length in range(len(code), 2, -1))
+    return next((_icd10_headings()[prefix] for prefix in prefixes if prefix in _icd10_headings()), None)
 
-    for length in range(len(code), 2, -1):
-        if tree.is_category_or_subcategory(code[:length]):
-            return str(tree.get_description(code[:length]))
-    return None
+
+@cache
+def _icd10_headings() -> dict[str, str]:
+    # The package builds its whole tree when it is imported, which takes 1.7 s; its file is read in 0.1 s.
+    spec = find_spec("simple_icd_10_cm")
+    assert spec is not None and spec.submodule_search_locations
+    (file,) = Path(spec.submodule_search_locations[0]).glob("data/*.xml")
+    pairs = _XML_HEADING.findall(file.read_text(encoding="utf-8"))
+    return {code.replace(".", ""): unescape(title) for code, title in pairs}
 
 
 def _titles(name: str, encoding: str) -> dict[str, str]:

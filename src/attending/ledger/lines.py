@@ -1,0 +1,260 @@
+"""Cut a CSV file into chunks of whole records, fast, and say which physical lines each record stands on.
+
+A chunk is *regular* when one vectorised scan over its bytes proves that every record has exactly the fields of
+the header and every quote is where quotes belong. Such a chunk goes to the CSV parser as it is. Any other
+chunk goes through the sieve, line by line. Parsers differ, and forgive in silence (a short row is filled with
+nulls, a long one cut); the scan does not.
+"""
+
+import csv
+import gzip
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from isal import igzip, isal_zlib
+from numpy.typing import NDArray
+
+from attending.errors import SourceError
+from attending.ledger.sieve import Rejected, sieve
+
+NEWLINE, COMMA, QUOTE, RETURN = 10, 44, 34, 13
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """The first line that is not blank: the names in it, and how many lines it and the blanks before take."""
+
+    names: list[str]
+    n_lines: int = 0
+    n_blank: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Whole records and the physical lines they came from.
+
+    data        the records as CSV bytes, every one with the same number of fields
+    lines       the physical line (1 is the first of the file) on which each record starts
+    spans       how many physical lines each record takes
+    rejected    lines that are no record
+    n_lines     all physical lines of the chunk: those of records, rejected ones, blank ones
+    """
+
+    index: int
+    data: bytes
+    lines: NDArray[np.uint32]
+    spans: NDArray[np.uint32]
+    rejected: list[Rejected] = field(default_factory=list)
+    n_blank: int = 0
+    n_lines: int = 0
+
+
+class LineCount:
+    """Counts the physical lines of a stream of bytes as it passes, independently of how it is cut."""
+
+    def __init__(self) -> None:
+        self.n_newlines = 0
+        self._last = b"\n"
+
+    def watch(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the blocks unchanged."""
+        for block in blocks:
+            self.n_newlines += count(block, NEWLINE)
+            self._last = block[-1:]
+            yield block
+
+    @property
+    def n_lines(self) -> int:
+        """The lines so far; a last line without a newline is a line."""
+        return self.n_newlines + (self._last != b"\n")
+
+
+def count(data: bytes, byte: int) -> int:
+    """Count a byte in `data`."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == byte))
+
+
+def blocks(path: Path, block_bytes: int) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a file.
+
+    Raises:
+        SourceError: if it cannot be read, or its compression is damaged.
+    """
+    try:
+        with _open(path) as file:
+            while block := file.read(block_bytes):
+                yield block
+    except (EOFError, gzip.BadGzipFile, isal_zlib.IsalError, OSError) as error:
+        raise SourceError(
+            f"cannot read {path}: {type(error).__name__}; the file is damaged or incomplete: copy it again"
+        ) from None
+
+
+def open_chunks(stream: Iterator[bytes], part: int, n_parts: int) -> tuple[Header | None, Iterator[Chunk]]:
+    """Read the header of a CSV stream; return it and the chunks that belong to `part`.
+
+    Chunks are numbered from 0 and are the same for any number of parts: part `p` gets those whose number
+    leaves the remainder `p`. An empty stream has no header.
+    """
+    header, rest, line = _header(stream)
+    if header is None:
+        return None, iter(())
+    return header, _chunks(chain([rest], stream), line, len(header.names), part, n_parts)
+
+
+def _chunks(stream: Iterable[bytes], line: int, n_fields: int, part: int, n_parts: int) -> Iterator[Chunk]:
+    carry, index = b"", 0
+    for block, final in _with_last(stream):
+        buffer = carry + block if carry else block
+        if final and buffer and not buffer.endswith(b"\n"):
+            buffer += b"\n"
+        if index % n_parts == part or QUOTE in buffer:
+            chunk, end = take(buffer, index, line, n_fields, final)
+            n_lines = chunk.n_lines
+        else:
+            end = buffer.rfind(b"\n") + 1
+            chunk, n_lines = None, count(buffer[:end], NEWLINE)
+        carry = buffer[end:]
+        if n_lines:
+            if chunk is not None and index % n_parts == part:
+                yield chunk
+            index += 1
+            line += n_lines
+
+
+def take(buffer: bytes, index: int, line: int, n_fields: int, final: bool) -> tuple[Chunk, int]:
+    """Cut the longest run of whole records off the start of `buffer`; return it and where it ends."""
+    records = scan(buffer, n_fields)
+    if records is not None:
+        end = int(records[-1]) + 1
+        data = buffer if end == len(buffer) else buffer[:end]
+        if data.isascii() or _decodes(data):
+            lines, spans, n_lines = _number(data, records, line)
+            return Chunk(index=index, data=data, lines=lines, spans=spans, n_lines=n_lines), end
+    sieved = sieve(buffer, line, n_fields, final)
+    chunk = Chunk(
+        index=index,
+        data=sieved.data,
+        lines=np.asarray(sieved.lines, np.uint32),
+        spans=np.asarray(sieved.spans, np.uint32),
+        rejected=sieved.rejected,
+        n_blank=sieved.n_blank,
+        n_lines=sieved.n_lines,
+    )
+    return chunk, sieved.end
+
+
+def scan(buffer: bytes, n_fields: int) -> NDArray[np.intp] | None:
+    """Return where the records of `buffer` end, or None if any of them is not regular."""
+    codes = np.frombuffer(buffer, np.uint8)
+    separates = (codes == COMMA) | (codes == NEWLINE)
+    if b'"' in buffer:
+        quotes = codes == QUOTE
+        # The running count may wrap at 256: only its parity matters.
+        inside = np.add.accumulate(quotes.view(np.uint8), dtype=np.uint8) & 1
+        separates &= inside == 0
+        separators = np.flatnonzero(separates)
+        if not _quotes_are_in_place(codes, np.flatnonzero(quotes), separators):
+            return None
+    else:
+        separators = np.flatnonzero(separates)
+    ends = codes[separators] == NEWLINE
+    records = separators[ends]
+    if not len(records):
+        return None
+    n_separators = int(np.searchsorted(separators, records[-1])) + 1
+    n_records = len(records)
+    regular = n_separators == n_records * n_fields and ends[n_fields - 1 : n_separators : n_fields].all()
+    if n_fields == 1 and regular:
+        regular = not (b"\n\n" in buffer or b"\n\r\n" in buffer or buffer[:1] in (b"\n", b"\r"))
+    return records if regular else None
+
+
+def _quotes_are_in_place(
+    codes: NDArray[np.uint8], quotes: NDArray[np.intp], separators: NDArray[np.intp]
+) -> bool:
+    """Say whether quotes open after a separator and close before one, or stand doubled inside."""
+    newlines = separators[codes[separators] == NEWLINE]
+    if not len(newlines):
+        return False
+    quotes = quotes[quotes < newlines[-1]]
+    opening, closing = quotes[0::2], quotes[1::2]
+    before = codes[np.maximum(opening, 1) - 1]
+    before_fits = (before == COMMA) | (before == NEWLINE) | (before == QUOTE) | (opening == 0)
+    after = codes[closing + 1]
+    after_fits = (after == COMMA) | (after == NEWLINE) | (after == QUOTE) | (after == RETURN)
+    return bool(before_fits.all() and after_fits.all())
+
+
+def _number(
+    data: bytes, records: NDArray[np.intp], line: int
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32], int]:
+    """Say on which physical line each record starts, and how many it takes."""
+    n_records = len(records)
+    if b'"' not in data:
+        lines = np.arange(line, line + n_records, dtype=np.uint32)
+        return lines, np.ones(n_records, np.uint32), n_records
+    newlines = np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE)
+    ends = np.searchsorted(newlines, records)
+    spans = np.diff(ends, prepend=-1).astype(np.uint32)
+    starts = (line + ends - spans + 1).astype(np.uint32)
+    return starts, spans, len(newlines)
+
+
+def _header(stream: Iterator[bytes]) -> tuple[Header | None, bytes, int]:
+    """Read up to the end of the header; return it, the bytes after it, and their line number."""
+    buffer = next(stream, b"").removeprefix(_BYTE_ORDER_MARK)
+    n_blank = 0
+    while True:
+        first, newline, rest = buffer.partition(b"\n")
+        if not newline:
+            more = next(stream, None)
+            if more is not None:
+                buffer += more
+                continue
+        if first.strip():
+            return Header(names=_names(first), n_lines=1, n_blank=n_blank), rest, n_blank + 2
+        n_blank += bool(newline or first)
+        if not newline:
+            return None, b"", n_blank + 1
+        buffer = rest
+
+
+def _names(line: bytes) -> list[str]:
+    try:
+        fields = next(csv.reader([line.decode("utf-8").rstrip("\r")]))
+    except (UnicodeDecodeError, csv.Error, StopIteration):
+        return []
+    return [name.strip() for name in fields]
+
+
+def _decodes(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _with_last(stream: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Yield each block and whether it is the last."""
+    held: bytes | None = None
+    for block in stream:
+        if held is not None:
+            yield held, False
+        held = block
+    if held is not None:
+        yield held, True
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    opened = igzip.IGzipFile(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    with opened as file:
+        yield cast(BinaryIO, file)

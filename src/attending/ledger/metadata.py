@@ -1,0 +1,123 @@
+"""What stands beside the events: codes, splits, the description of the data set, the quarantine."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from attending import __version__
+from attending.artifact import write_atomic, write_json
+from attending.engine import shuffle
+from attending.ledger import parquet
+from attending.ledger.lines import blocks
+from attending.ledger.table import Context, Source
+from attending.schema import (
+    CODE,
+    CODES,
+    DESCRIPTION,
+    EXTENSION_COLUMNS,
+    FILE,
+    LINE,
+    N_EVENTS,
+    N_LINES,
+    PARENT_CODES,
+    RAW,
+    SPLIT,
+    SPLITS,
+    SUBJECT_ID,
+    SUBJECT_SPLITS,
+)
+
+_SPLIT_SALT = 0x5B117
+_MEDS_VERSION = "0.4.1"
+
+
+def write_codes(path: Path, counted: list[Path], source: Source, dictionaries: Context) -> int:
+    """Write every code of the data, its name, its parents and the number of its events; return how many."""
+    counts = pl.concat([pl.read_parquet(file) for file in counted])
+    counts = counts.group_by(CODE).agg(pl.col(N_EVENTS).sum()).sort(CODE)
+    known = source.describe(counts[CODE], dictionaries)
+    codes = counts if known is None else counts.join(known, on=CODE, how="left", maintain_order="left")
+    absent = [
+        pl.lit(None, dtype).alias(name)
+        for name, dtype in ((DESCRIPTION, pl.String), (PARENT_CODES, pl.List(pl.String)))
+        if name not in codes.columns
+    ]
+    codes = codes.with_columns(absent)
+    first = list(CODES.columns)
+    codes = codes.select(*first, *(name for name in codes.columns if name not in first))
+    parquet.write(path, CODES.check(codes, str(path)))
+    return codes.height
+
+
+def write_splits(
+    path: Path, subjects: list[Path], given: pl.DataFrame | None, shares: Mapping[str, float], seed: int
+) -> int:
+    """Write the split of every subject, the source's own where it has one; return how many subjects."""
+    ids = pl.concat([pl.read_parquet(file) for file in subjects]).sort(SUBJECT_ID)
+    splits = ids.with_columns(split_of(ids[SUBJECT_ID], shares, seed))
+    if given is not None:
+        own = given.select(SUBJECT_ID, pl.col(SPLIT).alias("given")).unique(SUBJECT_ID, keep="first")
+        splits = splits.join(own, on=SUBJECT_ID, how="left", maintain_order="left")
+        splits = splits.select(SUBJECT_ID, pl.col("given").fill_null(pl.col(SPLIT)).alias(SPLIT))
+    parquet.write(path, SUBJECT_SPLITS.check(splits, str(path)))
+    return splits.height
+
+
+def split_of(ids: pl.Series, shares: Mapping[str, float], seed: int) -> pl.Series:
+    """Return the split of each subject, a pure function of its id and the seed."""
+    place = shuffle.uniform(ids.to_numpy(), _SPLIT_SALT + seed)
+    bounds = np.cumsum([shares[split] for split in SPLITS[:-1]])
+    names = np.array(SPLITS)[np.searchsorted(bounds, place, side="right")]
+    return pl.Series(SPLIT, names.tolist(), pl.String)
+
+
+def write_dataset(path: Path, name: str) -> None:
+    """Write `dataset.json`; when and from what the data were made is in the manifest."""
+    write_json(
+        path,
+        {
+            "dataset_name": name,
+            "etl_name": "attending",
+            "etl_version": __version__,
+            "meds_version": _MEDS_VERSION,
+            "other_extension_columns": list(EXTENSION_COLUMNS),
+        },
+    )
+
+
+def write_quarantine(path: Path, parts: list[Path], file: str, raw_from: Path | None) -> None:
+    """Write what was set aside of one file, in the order of its lines; its text only from `raw_from`."""
+    lines = pl.concat([pl.read_parquet(part) for part in parts]).sort(LINE, maintain_order=True)
+    lines = lines.with_columns(pl.lit(file).alias(FILE))
+    if raw_from is not None:
+        wanted = dict(lines.select(LINE, N_LINES).iter_rows())
+        texts = dict(_texts(raw_from, wanted))
+        raw = pl.Series(RAW, [texts.get(line) for line in lines[LINE].to_list()], pl.String)
+        lines = lines.with_columns(raw)
+    write_atomic(path, lines.write_parquet)
+
+
+def _texts(path: Path, wanted: dict[int, int]) -> Iterator[tuple[int, str]]:
+    """Yield the text of the wanted records, each given by its first line and its number of lines."""
+    held: list[bytes] = []
+    first = left = 0
+    for number, line in enumerate(_lines(path), start=1):
+        if not left and number in wanted:
+            first, left = number, wanted[number]
+        if left:
+            held.append(line)
+            left -= 1
+            if not left:
+                yield first, b"\n".join(held).decode("utf-8", errors="replace")
+                held = []
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    carry = b""
+    for block in blocks(path, 2**22):
+        *whole, carry = (carry + block).split(b"\n")
+        yield from whole
+    if carry:
+        yield carry

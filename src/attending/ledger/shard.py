@@ -1,0 +1,168 @@
+"""The reduce step: one shard's rows of all tables become its sorted events.
+
+Rows meet the rest of their subject's record here, so here is found what no row shows by itself: subjects and
+admissions that do not exist, duplicates, times that contradict each other.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from attending.artifact import write_atomic, write_json
+from attending.engine import shuffle
+from attending.errors import LedgerError
+from attending.ledger import parquet, quarantine
+from attending.ledger.events import COLUMNS
+from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW, Tally
+from attending.ledger.reading import staging_file
+from attending.ledger.table import Context, Problem, Table
+from attending.schema import CODE, DEATH, EVENTS, N_EVENTS, ORIGIN, SUBJECT_ID, TIME, VISIT_ID
+
+SUBJECTS_FILE, CODES_FILE = "subjects.parquet", "codes.parquet"
+NO_SUBJECT = "no such subject"
+_DIES = "_dies"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """One task of the reduce step; `chunks` are the finished chunks of each table."""
+
+    number: int
+    tables: tuple[Table, ...]
+    chunks: dict[str, list[int]]
+    subjects: str | None
+    staging: Path
+    out: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where the shard keeps what it counted."""
+        return self.staging / "shards" / f"{self.number:03}"
+
+    @property
+    def events_file(self) -> Path:
+        """Where the shard's events go."""
+        return self.out / "data" / f"{self.number:03}.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardCounts:
+    """What the reduce step counted; lines are physical lines, by table."""
+
+    n_events: int
+    n_subjects: int
+    n_visits: int
+    events: dict[str, int] = field(default_factory=dict)
+    accepted: dict[str, int] = field(default_factory=dict)
+    quarantined: dict[str, Tally] = field(default_factory=dict)
+    values: dict[str, Tally] = field(default_factory=dict)
+
+
+def assemble(shard: Shard) -> ShardCounts:
+    """Write the shard's events, sorted; a shard that is finished is not made again.
+
+    Raises:
+        LedgerError: if staged rows are missing.
+    """
+    done = _finished(shard)
+    if done is not None:
+        return done
+    context: Context = {}
+    frames: list[pl.DataFrame] = []
+    accepted: dict[str, int] = {}
+    quarantined: dict[str, Tally] = {}
+    values: dict[str, Tally] = {}
+    for table in shard.tables:
+        rows, faults = _checked(table, _staged(shard, table), shard.subjects, context)
+        accepted[table.name] = int(rows[N_LINES_OF_ROW].sum())
+        quarantined[table.name] = quarantine.tally(faults, whole_lines=True)
+        values[table.name] = quarantine.tally(faults, whole_lines=False)
+        if faults.height:
+            name = table.name.replace("/", "_")
+            write_atomic(shard.folder / f"{name}.quarantine.parquet", faults.write_parquet)
+        if table.reference:
+            context[table.name] = rows
+        frames += [_with_origin(frame, table) for frame in table.events(rows, context)]
+        del rows
+    events = _sorted(frames)
+    _write(shard, events, context)
+    counts = ShardCounts(
+        n_events=events.height,
+        n_subjects=_subjects(shard, events, context).len(),
+        n_visits=events[VISIT_ID].n_unique() - int(events[VISIT_ID].has_nulls()),
+        events=dict(events[ORIGIN].value_counts().sort(ORIGIN).iter_rows()),
+        accepted=accepted,
+        quarantined=quarantined,
+        values=values,
+    )
+    write_json(shard.folder / "counts.json", asdict(counts))
+    return counts
+
+
+def staged_schema(table: Table) -> pl.DataFrame:
+    """Return a table's typed rows when there are none."""
+    columns = {column.name: column.dtype for column in table.columns}
+    return pl.DataFrame(schema=columns | {LINE_OF_ROW: pl.UInt32(), N_LINES_OF_ROW: pl.UInt32()})
+
+
+def _finished(shard: Shard) -> ShardCounts | None:
+    try:
+        text = (shard.folder / "counts.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    return ShardCounts(**json.loads(text)) if shard.events_file.exists() else None
+
+
+def _staged(shard: Shard, table: Table) -> pl.DataFrame:
+    """Read the shard's rows of a table, in the order of the file."""
+    chunks = shard.chunks.get(table.name, [])
+    frames = [shuffle.read(staging_file(shard.staging, table, chunk), shard.number) for chunk in chunks]
+    return pl.concat(frames) if frames else staged_schema(table)
+
+
+def _checked(
+    table: Table, rows: pl.DataFrame, subjects: str | None, context: Context
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Set aside rows of unknown subjects, then what the table itself finds wrong."""
+    strangers = pl.DataFrame()
+    if subjects is not None and table.name != subjects:
+        known = context[subjects][SUBJECT_ID].implode()
+        mask = ~rows[table.subject].is_in(known)
+        rows, strangers = quarantine.divide(rows, [Problem(mask, NO_SUBJECT, table.subject)])
+    rows, faults = quarantine.divide(rows, list(table.problems(rows, context)))
+    return rows, pl.concat([strangers, faults]) if strangers.height else faults
+
+
+def _with_origin(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    if ORIGIN not in frame.columns:
+        frame = frame.with_columns(pl.lit(table.name).alias(ORIGIN))
+    return frame.select(COLUMNS)
+
+
+def _sorted(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Order by subject and time; at one moment, tables and lines keep their order, and death comes last."""
+    events = pl.concat([EVENTS.empty(), *frames])
+    dies = pl.col(CODE).str.starts_with(DEATH).alias(_DIES)
+    return events.with_columns(dies).sort(SUBJECT_ID, TIME, _DIES, maintain_order=True).drop(_DIES)
+
+
+def _subjects(shard: Shard, events: pl.DataFrame, context: Context) -> pl.Series:
+    ids = events[SUBJECT_ID]
+    if shard.subjects is not None:
+        ids = pl.concat([ids, context[shard.subjects][SUBJECT_ID]])
+    return ids.unique().sort()
+
+
+def _write(shard: Shard, events: pl.DataFrame, context: Context) -> None:
+    where = shard.events_file.name
+    if events[SUBJECT_ID].has_nulls() or events[CODE].has_nulls():
+        raise LedgerError(
+            f"an event without subject or code in {where}: its table must require those columns"
+        )
+    parquet.write(shard.events_file, events)
+    subjects = pl.DataFrame({SUBJECT_ID: _subjects(shard, events, context)})
+    write_atomic(shard.folder / SUBJECTS_FILE, subjects.write_parquet)
+    codes = events.group_by(CODE).agg(pl.len().cast(pl.Int64).alias(N_EVENTS)).sort(CODE)
+    write_atomic(shard.folder / CODES_FILE, codes.write_parquet)
