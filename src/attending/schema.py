@@ -75,6 +75,28 @@ VALUE_TEXT = "value_text"
 LOGIT = "logit"
 BASE = "base"
 
+# Metrics ----------------------------------------------------------------------------------------
+MODEL = "model"
+SCOPE = "scope"
+METRIC = "metric"
+N_SAMPLES = "n_samples"
+N_POSITIVE = "n_positive"
+PREVALENCE = "prevalence"
+SUPPRESSED = "suppressed"
+ESTIMATE, LOW, HIGH = INTERVAL = ("estimate", "low", "high")
+DIFFERENCE, DIFFERENCE_LOW, DIFFERENCE_HIGH = ("difference", "difference_low", "difference_high")
+GAP, GAP_LOW, GAP_HIGH = ("gap_to_ceiling", "gap_to_ceiling_low", "gap_to_ceiling_high")
+AUROC, AUROC_LOW, AUROC_HIGH = ("auroc", "auroc_low", "auroc_high")
+AUPRC, AUPRC_LOW, AUPRC_HIGH = ("auprc", "auprc_low", "auprc_high")
+BRIER = "brier"
+EXPECTED_OVER_OBSERVED = "expected_over_observed"
+
+# The simulator's truth --------------------------------------------------------------------------
+CONDITION = "condition"
+SHARE = "share"
+DEATH_PROBABILITY = "death_probability"
+READMISSION_PROBABILITY = "readmission_probability"
+
 # Codes ------------------------------------------------------------------------------------------
 SEPARATOR = "//"
 BIRTH = "MEDS_BIRTH"
@@ -207,4 +229,44 @@ QUARANTINE = Table(
         WHOLE_LINE: pl.Boolean(),
     },
     optional={FILE: pl.String(), RAW: pl.String()},
+)
+PER_OUTCOME = Table(
+    name="metrics per outcome",
+    required={
+        MODEL: pl.String(),
+        SCOPE: pl.String(),
+        OUTCOME: pl.String(),
+        DESCRIPTION: pl.String(),
+        N_SAMPLES: pl.Int64(),
+        N_POSITIVE: pl.Int64(),
+        PREVALENCE: pl.Float64(),
+        SUPPRESSED: pl.Boolean(),
+        AUROC: pl.Float64(),
+        AUROC_LOW: pl.Float64(),
+        AUROC_HIGH: pl.Float64(),
+        AUPRC: pl.Float64(),
+        AUPRC_LOW: pl.Float64(),
+        AUPRC_HIGH: pl.Float64(),
+        BRIER: pl.Float64(),
+        EXPECTED_OVER_OBSERVED: pl.Float64(),
+    },
+    optional={},
+)
+COMPARISON = Table(
+    name="comparison",
+    required={
+        MODEL: pl.String(),
+        SCOPE: pl.String(),
+        METRIC: pl.String(),
+        ESTIMATE: pl.Float64(),
+        LOW: pl.Float64(),
+        HIGH: pl.Float64(),
+        DIFFERENCE: pl.Float64(),
+        DIFFERENCE_LOW: pl.Float64(),
+        DIFFERENCE_HIGH: pl.Float64(),
+        GAP: pl.Float64(),
+        GAP_LOW: pl.Float64(),
+        GAP_HIGH: pl.Float64(),
+    },
+    optional={},
 )

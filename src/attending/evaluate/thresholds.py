@@ -1,0 +1,42 @@
+"""What a threshold means on held-out subjects, for the one outcome of a binary task; chosen on tuning data."""
+
+from typing import Any
+
+import numpy as np
+
+from attending.evaluate.bootstrap import Bootstrap, Replicated, subject_sums
+from attending.evaluate.comparison import interval, number
+from attending.evaluate.samples import Samples
+from attending.metrics.decision import Confusion, choose_thresholds, confusion, net_benefit, threshold_table
+from attending.metrics.ratio import Array
+
+
+def thresholds(
+    tuning: tuple[Samples, Array], held_out: tuple[Samples, Array], bootstrap: Bootstrap, confidence: float
+) -> dict[str, dict[str, Any]]:
+    """Return, for each rule, the threshold and its table with intervals on held-out data.
+
+    A rule that the tuning data cannot answer (one class only) is left out.
+    """
+    chosen = choose_thresholds(tuning[1][:, 0], tuning[0].labels[:, 0])
+    samples, probability = held_out
+    return {
+        rule: {"threshold": threshold, **_table(samples, probability[:, 0], threshold, bootstrap, confidence)}
+        for rule, threshold in chosen.items()
+        if number(threshold) is not None
+    }
+
+
+def _table(
+    samples: Samples, probability: Array, threshold: float, bootstrap: Bootstrap, confidence: float
+) -> dict[str, Any]:
+    happened, alert = samples.labels[:, 0], probability.astype(np.float64) >= threshold
+    cells = [happened & alert, ~happened & alert, happened & ~alert, ~happened & ~alert]
+    sums = np.stack([subject_sums(cell, samples.owner, samples.n_subjects) for cell in cells])
+    replicates = Confusion(*bootstrap.totals(sums))
+    whole = confusion(probability, happened, threshold)
+    values = threshold_table(replicates) | {"net_benefit": net_benefit(replicates, threshold)}
+    estimates = threshold_table(whole) | {"net_benefit": net_benefit(whole, threshold)}
+    return {
+        name: interval(Replicated(float(estimates[name][0]), values[name]), confidence) for name in values
+    }
