@@ -81,3 +81,11 @@ def test_the_tables_agree_with_the_mappers_of_the_package_that_carries_them():
 
     assert tables.ccs()[0] == ICD9toCCS().icd9_to_ccs
     assert tables.ccsr() == ICD10toCCSR().ccsr_lookup
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the package, when it reads its own file
+def test_headings_agree_with_the_tree_of_the_package_that_carries_them():
+    import simple_icd_10_cm as tree
+
+    for code in ("I50", "I501", "E11", "E1165", "N183", "T81", "Z91", "C7A", "O24"):
+        assert tables.icd10_heading(code) == tree.get_description(code)

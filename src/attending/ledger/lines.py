@@ -23,6 +23,7 @@ from attending.errors import SourceError
 from attending.ledger.sieve import Rejected, sieve
 
 NEWLINE, COMMA, QUOTE, RETURN = 10, 44, 34, 13
+_IsalError = cast(type[Exception], isal_zlib.IsalError)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -90,7 +91,7 @@ def blocks(path: Path, block_bytes: int) -> Iterator[bytes]:
         with _open(path) as file:
             while block := file.read(block_bytes):
                 yield block
-    except (EOFError, gzip.BadGzipFile, isal_zlib.IsalError, OSError) as error:
+    except (EOFError, gzip.BadGzipFile, _IsalError, OSError) as error:
         raise SourceError(
             f"cannot read {path}: {type(error).__name__}; the file is damaged or incomplete: copy it again"
         ) from None
@@ -255,6 +256,6 @@ def _with_last(stream: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
 
 @contextmanager
 def _open(path: Path) -> Iterator[BinaryIO]:
-    opened = igzip.IGzipFile(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    opened = path.open("rb") if path.suffix != ".gz" else igzip.open(path, "rb")  # type: ignore[no-untyped-call]
     with opened as file:
         yield cast(BinaryIO, file)

@@ -23,6 +23,7 @@ from attending.ledger.casts import cast
 from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW, Tally
 from attending.ledger.sieve import Rejected
 from attending.ledger.table import Column, Table
+from attending.schema import SUBJECT_ID
 
 MISSING_COLUMN = "missing column"
 _ROWS_PER_BATCH = 500_000
@@ -280,11 +281,11 @@ def _stage(part: Part, rows: _Rows) -> dict[str, Any]:
         "quarantined": quarantine.tally(faults, whole_lines=True),
         "values": quarantine.tally(faults, whole_lines=False),
     }
-    ids = (
-        pl.zeros(accepted.height, pl.Int64, eager=True)
-        if part.table.dictionary
-        else accepted[part.table.subject]
-    )
+    if part.table.dictionary:
+        ids = pl.zeros(accepted.height, pl.Int64, eager=True)
+    else:
+        accepted = accepted.rename({part.table.subject: SUBJECT_ID})
+        ids = accepted[SUBJECT_ID]
     path = staging_file(part.staging, part.table, rows.index)
     return shuffle.write(path, accepted, ids, part.n_shards, counts).counts
 

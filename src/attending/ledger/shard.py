@@ -104,6 +104,8 @@ def assemble(shard: Shard) -> ShardCounts:
 def staged_schema(table: Table) -> pl.DataFrame:
     """Return a table's typed rows when there are none."""
     columns = {column.name: column.dtype for column in table.columns}
+    if not table.dictionary:
+        columns = {SUBJECT_ID if name == table.subject else name: dtype for name, dtype in columns.items()}
     return pl.DataFrame(schema=columns | {LINE_OF_ROW: pl.UInt32(), N_LINES_OF_ROW: pl.UInt32()})
 
 
@@ -129,7 +131,7 @@ def _checked(
     strangers = pl.DataFrame()
     if subjects is not None and table.name != subjects:
         known = context[subjects][SUBJECT_ID].implode()
-        mask = ~rows[table.subject].is_in(known)
+        mask = ~rows[SUBJECT_ID].is_in(known)
         rows, strangers = quarantine.divide(rows, [Problem(mask, NO_SUBJECT, table.subject)])
     rows, faults = quarantine.divide(rows, list(table.problems(rows, context)))
     return rows, pl.concat([strangers, faults]) if strangers.height else faults
