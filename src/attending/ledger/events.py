@@ -10,6 +10,7 @@ from attending.schema import (
     EVENTS,
     MICROSECONDS,
     NUMERIC_VALUE,
+    ORIGIN,
     PRIORITY,
     SEPARATOR,
     SUBJECT_ID,
@@ -33,11 +34,12 @@ def event(
     text: pl.Expr | None = None,
     visit: pl.Expr | None = None,
     priority: pl.Expr | None = None,
+    origin: pl.Expr | None = None,
     when: pl.Expr | None = None,
 ) -> pl.DataFrame:
     """Make one event of every row that has the time (and fulfils `when`); without `time`, a static fact.
 
-    An event is never known before it happens: `available` counts only where it is later than `time`.
+    Where no `origin` is given, the event comes from its table. An event is never known before it happens: `available` counts only where it is later than `time`.
     """
     if when is not None:
         frame = frame.filter(when)
@@ -54,6 +56,7 @@ def event(
         known.alias(AVAILABLE_TIME),
         _typed(visit, VISIT_ID).alias(VISIT_ID),
         _typed(priority, PRIORITY).alias(PRIORITY),
+        *([] if origin is None else [origin.alias(ORIGIN)]),
     )
 
 

@@ -72,6 +72,7 @@ def assemble(shard: Shard) -> ShardCounts:
     context: Context = {}
     frames: list[pl.DataFrame] = []
     accepted: dict[str, int] = {}
+    n_events: dict[str, int] = {}
     quarantined: dict[str, Tally] = {}
     values: dict[str, Tally] = {}
     for table in shard.tables:
@@ -84,7 +85,9 @@ def assemble(shard: Shard) -> ShardCounts:
             write_atomic(shard.folder / f"{name}.quarantine.parquet", faults.write_parquet)
         if table.reference:
             context[table.name] = rows
-        frames += [_with_origin(frame, table) for frame in table.events(rows, context)]
+        made = [_with_origin(frame, table) for frame in table.events(rows, context)]
+        n_events[table.name] = sum(frame.height for frame in made)
+        frames += made
         del rows
     events = _sorted(frames)
     _write(shard, events, context)
@@ -92,7 +95,7 @@ def assemble(shard: Shard) -> ShardCounts:
         n_events=events.height,
         n_subjects=_subjects(shard, events, context).len(),
         n_visits=events[VISIT_ID].n_unique() - int(events[VISIT_ID].has_nulls()),
-        events=dict(events[ORIGIN].value_counts().sort(ORIGIN).iter_rows()),
+        events=n_events,
         accepted=accepted,
         quarantined=quarantined,
         values=values,
