@@ -1,0 +1,1 @@
+"""Simulate longitudinal hospital records whose truth is known."""
