@@ -19,12 +19,12 @@ from pydantic import field_validator
 from attending import config as settings
 from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, writing
 from attending.config import Component, Settings
-from attending.data import batches
+from attending.data.batches import Config as BatchConfig
 from attending.engine.local import Local
 from attending.errors import ConfigError
 from attending.evaluate.config import Config as EvaluateConfig
 from attending.progress import say
-from attending.report.config import Config as ReportConfig
+from attending.report.settings import ReportConfig
 from attending.simulate.config import Config as SimulateConfig
 from attending.stages.explain import Config as ExplainConfig
 from attending.stages.ingest import Split
@@ -64,7 +64,7 @@ class StudyConfig(Settings):
     split: Split = Split()
     task: Component = Component(name="next_diagnoses")
     tokens: TokenConfig = TokenConfig()
-    batches: batches.Config = batches.Config()
+    batches: BatchConfig = BatchConfig()
     models: tuple[Component, ...] = (Component(name="retain"), Component(name="transformer"), Component(name="gru"))
     baselines: tuple[Component, ...] = tuple(Component(name=name) for name in BASELINES)
     train: TrainConfig = TrainConfig()

@@ -257,7 +257,7 @@ def report(
     title
         The title of the report.
     """
-    from attending.report.config import Config
+    from attending.report.settings import ReportConfig
     from attending.stages.report import report as stage
 
     manifest = stage(
@@ -267,7 +267,7 @@ def report(
         models=models,
         attributions=attributions,
         out=out,
-        config=Config(title=title) if title else Config(),
+        config=ReportConfig(title=title),
         study={"name": title or out.name},
     )
     _tell(manifest, out, json_)
