@@ -39,7 +39,8 @@ def event(
 ) -> pl.DataFrame:
     """Make one event of every row that has the time (and fulfils `when`); without `time`, a static fact.
 
-    Where no `origin` is given, the event comes from its table. An event is never known before it happens: `available` counts only where it is later than `time`.
+    An event is never known before it happens: `available` counts only where it is later than `time`.
+    Where no `origin` is given, it is the name of the table.
     """
     if when is not None:
         frame = frame.filter(when)

@@ -115,18 +115,30 @@ def _chunks(stream: Iterable[bytes], line: int, n_fields: int, part: int, n_part
         buffer = carry + block if carry else block
         if final and buffer and not buffer.endswith(b"\n"):
             buffer += b"\n"
-        if index % n_parts == part or QUOTE in buffer:
-            chunk, end = take(buffer, index, line, n_fields, final)
-            n_lines = chunk.n_lines
-        else:
-            end = buffer.rfind(b"\n") + 1
-            chunk, n_lines = None, count(buffer[:end], NEWLINE)
-        carry = buffer[end:]
-        if n_lines:
-            if chunk is not None and index % n_parts == part:
+        while buffer:
+            own = index % n_parts == part
+            chunk, end, n_lines = _next(buffer, index, line, n_fields, final, own)
+            if not n_lines:
+                break
+            if own and chunk is not None:
                 yield chunk
             index += 1
             line += n_lines
+            buffer = buffer[end:]
+            if not final:
+                break
+        carry = buffer
+
+
+def _next(
+    buffer: bytes, index: int, line: int, n_fields: int, final: bool, own: bool
+) -> tuple[Chunk | None, int, int]:
+    """Return the next chunk, where it ends and its lines; another part's is not looked into if it need not be."""
+    if own or b'"' in buffer:
+        chunk, end = take(buffer, index, line, n_fields, final)
+        return chunk, end, chunk.n_lines
+    end = buffer.rfind(b"\n") + 1
+    return None, end, count(buffer[:end], NEWLINE)
 
 
 def take(buffer: bytes, index: int, line: int, n_fields: int, final: bool) -> tuple[Chunk, int]:

@@ -7,7 +7,6 @@ at the next.
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -88,16 +87,16 @@ def _record(lines: list[bytes], position: int, n_fields: int, final: bool) -> tu
 
 
 def _quoted(lines: list[bytes], position: int, n_fields: int, final: bool) -> tuple[str, int, bytes] | None:
-    window = lines[position : position + _LONGEST_RECORD]
-    reader = csv.reader(_decoded(window), strict=True)
+    stop = min(len(lines), position + _LONGEST_RECORD)
+    reader = csv.reader((lines[place].decode("utf-8") for place in range(position, stop)), strict=True)
     try:
         fields = next(reader)
     except UnicodeDecodeError:
         return (UNCLOSED if _decodes(lines[position]) else NOT_UTF8), 1, b""
     except csv.Error as error:
         if "unexpected end of data" not in str(error):
-            return MISPLACED, 1, b""
-        if len(window) < _LONGEST_RECORD and not final:
+            return (MISPLACED if reader.line_num == 1 else UNCLOSED), 1, b""
+        if stop - position < _LONGEST_RECORD and not final:
             return None
         return UNCLOSED, 1, b""
     n_lines = reader.line_num
@@ -106,13 +105,9 @@ def _quoted(lines: list[bytes], position: int, n_fields: int, final: bool) -> tu
     return (N_FIELDS if n_lines == 1 else UNCLOSED), 1, b""
 
 
-def _decoded(lines: list[bytes]) -> Iterator[str]:
-    return (line.decode("utf-8") for line in lines)
-
-
 def _encode(fields: list[str]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(fields)
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(fields)
     return text.getvalue().encode("utf-8")
 
 

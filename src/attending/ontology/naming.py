@@ -9,6 +9,7 @@ from attending.schema import BIRTH, CODE, DEATH, DESCRIPTION, PARENT_CODES, SEPA
 
 UNKNOWN = "UNK"
 _PLAIN = {BIRTH: "Birth", DEATH: "Death"}
+_ACRONYMS = {"DRG", "ED", "HCPCS", "ICU", "OMR"}
 Labels = Mapping[str, Mapping[str, str]]
 """Labels of items, by the part of the code before the item: `{"LAB": {"50912": "Creatinine"}}`."""
 
@@ -45,5 +46,6 @@ def _labelled(code: str, labels: Labels) -> str | None:
 def _words(code: str) -> str:
     first, *rest = code.split(SEPARATOR)
     known = ", ".join(part for part in rest if part != UNKNOWN)
-    title = first.replace("_", " ").capitalize() if first.isupper() else first
+    title = " ".join(word if word in _ACRONYMS else word.lower() for word in first.split("_"))
+    title = title[:1].upper() + title[1:] if first.isupper() else first
     return f"{title}: {known}" if known else title

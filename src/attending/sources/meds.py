@@ -27,6 +27,7 @@ from attending.schema import (
     AVAILABLE_TIME,
     CODE,
     DESCRIPTION,
+    N_EVENTS,
     NUMERIC_VALUE,
     ORIGIN,
     PARENT_CODES,
@@ -146,7 +147,11 @@ def describe(folder: Path, codes: pl.Series, dictionaries: Context) -> pl.DataFr
     """Keep the data set's code metadata; ICD titles and parents fill what it does not say."""
     known = pl.DataFrame({CODE: codes})
     if (folder / CODES_FILE).exists():
-        own = pl.read_parquet(folder / CODES_FILE).with_columns(col(CODE).cast(pl.String))
+        own = (
+            pl.read_parquet(folder / CODES_FILE)
+            .with_columns(col(CODE).cast(pl.String))
+            .drop(N_EVENTS, strict=False)
+        )
         known = known.join(own.unique(CODE, keep="first"), on=CODE, how="left", maintain_order="left")
     titles = pl.Series([icd.describe(code) for code in codes.to_list()], dtype=pl.String)
     parents = pl.Series([icd.parents(code) or None for code in codes.to_list()], dtype=pl.List(pl.String))
