@@ -5,7 +5,9 @@ from hypothesis import strategies as some
 
 from attending.report.suppression import FLOOR, HIDDEN, LARGE, SMALL, is_small, mask_part, masks
 
-counts_of_people = some.lists(some.one_of(some.integers(0, 30), some.integers(0, 5000)), min_size=1, max_size=4)
+counts_of_people = some.lists(
+    some.one_of(some.integers(0, 30), some.integers(0, 5000)), min_size=1, max_size=4
+)
 
 
 def test_zero_and_eleven_are_shown_and_one_to_ten_are_not() -> None:

@@ -1,0 +1,1 @@
+"""Artifacts → a report that people can read: tables, figures, timelines, one HTML file. No torch."""

@@ -51,7 +51,8 @@ def _facts(events: Path, subjects: pl.DataFrame) -> pl.DataFrame:
     """Read only the events that Table 1 counts, of only the subjects that have a prediction."""
     prefixes = (s.SEX, s.RACE, s.ADMISSION, s.DIAGNOSIS)
     wanted = pl.any_horizontal(
-        pl.col(s.CODE) == s.BIRTH, *(pl.col(s.CODE).str.starts_with(prefix + s.SEPARATOR) for prefix in prefixes)
+        pl.col(s.CODE) == s.BIRTH,
+        *(pl.col(s.CODE).str.starts_with(prefix + s.SEPARATOR) for prefix in prefixes),
     )
     columns = pl.scan_parquet(events).collect_schema().names()
     visit = pl.col(s.VISIT_ID) if s.VISIT_ID in columns else pl.lit(None, pl.Int64).alias(s.VISIT_ID)

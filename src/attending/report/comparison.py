@@ -6,19 +6,17 @@ with its 95 % interval, the paired difference to the best baseline, and the gap 
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from attending.report.axis import Axis, axis
+from attending.evaluate.comparison import BASELINES
+from attending.evaluate.samples import ALL, NEW_ONSET, RECURRENT, SCOPES
 
 Metrics = Mapping[str, Any]
 NOTHING = "–"
-ALL, NEW_ONSET, RECURRENT = SCOPES = ("all", "new_onset", "recurrent")
 SCOPE_NAMES = {ALL: "All outcomes", NEW_ONSET: "New onset", RECURRENT: "Recurrent"}
-BASELINES = frozenset({"popularity", "copy_history", "logistic_counts", "gbm_counts"})
-LOWER_IS_BETTER = frozenset({"brier", "ici", "e50", "e90", "emax", "log_loss"})
-THIRD = ((NEW_ONSET, "recall_at_10"), (ALL, "auprc"), (ALL, "macro_auprc"), (ALL, "recall_at_10"), (ALL, "brier"))
+THIRD = ((ALL, "auprc"), (ALL, "macro_auprc"), (ALL, "recall_at_10"), (ALL, "brier"))
 ABBREVIATIONS = {"auroc": "AUROC", "auprc": "AUPRC", "ici": "ICI", "f1": "F1", "oe": "O/E"}
 
 
@@ -31,7 +29,7 @@ class Interval:
     high: float | None = None
 
     @classmethod
-    def of(cls, values: Any) -> "Interval":
+    def of(cls, values: object) -> "Interval":
         """Read `{"estimate": …, "low": …, "high": …}`, where null and NaN mean unknown."""
         values = values if isinstance(values, Mapping) else {"estimate": values}
         return cls(**{key: _number(values.get(key)) for key in ("estimate", "low", "high")})
@@ -44,10 +42,10 @@ class Interval:
         """Return the interval alone, or nothing."""
         if self.low is None or self.high is None:
             return ""
-        return f"{_text(self.low, sign)} to {_text(self.high, sign)}"
+        return f"{_text(self.low, sign)}{' to ' if sign else '–'}{_text(self.high, sign)}"
 
     def full(self, sign: bool = False) -> str:
-        """Return "0.842 (0.835 to 0.849)"."""
+        """Return "0.842 (0.835–0.849)"."""
         return f"{self.text(sign)} ({self.range(sign)})" if self.range() else self.text(sign)
 
 
@@ -80,43 +78,12 @@ class ModelRow:
     cells: dict[str, Cell]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dot:
-    """An estimate on the forest plot: position of dot and interval, and the words shown on hover."""
-
-    y: float
-    x: float
-    low: float
-    high: float
-    is_baseline: bool
-    title: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Panel:
-    """One scope of the forest plot."""
-
-    heading: str
-    axis: Axis
-    dots: list[Dot]
-    reference: float | None
-    ceiling: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Forest:
-    """Dots and intervals of every model, one panel a scope."""
-
-    width: float
-    height: float
-    top: float
-    labels: list[tuple[float, str, bool]]
-    panels: list[Panel] = field(default_factory=list)
-
-
 def three_numbers(metrics: Metrics) -> list[tuple[str, str]]:
     """Return the three numbers that matter: what each is, and its value with its 95 % interval."""
-    return [(card.label, f"{card.value} ({card.interval})" if card.interval else card.value) for card in cards(metrics)]
+    return [
+        (card.label, f"{card.value} ({card.interval})" if card.interval else card.value)
+        for card in cards(metrics)
+    ]
 
 
 def cards(metrics: Metrics) -> list[Card]:
@@ -124,9 +91,11 @@ def cards(metrics: Metrics) -> list[Card]:
     model, headline, baseline = best_model(metrics), metrics["headline"], metrics.get("best_baseline")
     result = _cell(metrics, model, ALL, headline)
     first = _card(f"{metric_name(headline)} of {model}", result.value, "held-out subjects, 95 % interval")
-    second = Card(label="Difference to the best baseline", value=NOTHING, interval="", note="no baseline was run")
+    second = Card(
+        label="Difference to the best baseline", value=NOTHING, interval="", note="no baseline was run"
+    )
     if result.difference:
-        note = f"paired, against {baseline}"
+        note = "paired: the same subjects for both"
         second = _card(f"Difference to {baseline}, the best baseline", result.difference, note, sign=True)
     return [first, second, _third(metrics, model)]
 
@@ -134,26 +103,24 @@ def cards(metrics: Metrics) -> list[Card]:
 def verdict(metrics: Metrics) -> str:
     """Say in one or two plain sentences whether the best model beats the best baseline."""
     model, headline, baseline = best_model(metrics), metrics["headline"], metrics.get("best_baseline")
-    name = metric_name(headline)
-    if model in baselines(metrics) or baseline is None:
-        return f"Only baselines were run: there is nothing to compare with. The best is {model}."
-    first = _judge(_cell(metrics, model, ALL, headline).difference, model, baseline, name, headline)
+    name = inline_name(headline)
+    if model in BASELINES:
+        return f"Only baselines were run. The best of them in {name} is {model}."
+    if baseline is None:
+        return f"No baseline was run, so nothing shows whether {model} earns its complexity."
+    lower = is_lower_better(metrics, headline)
+    first = _judge(_cell(metrics, model, ALL, headline).difference, model, baseline, name, lower)
     second = ""
     if NEW_ONSET in metrics["models"][model]:
         difference = _cell(metrics, model, NEW_ONSET, headline).difference
-        second = _new_onset(difference, headline)
+        second = _new_onset(difference, lower)
     return f"{first} {second}".strip()
 
 
 def best_model(metrics: Metrics) -> str:
     """Return the model that is not a baseline and has the best headline; the best baseline if there is none."""
-    candidates = [name for name in metrics["models"] if name not in baselines(metrics)]
-    return _ranked(metrics, candidates or list(metrics["models"]), ALL)[0]
-
-
-def baselines(metrics: Metrics) -> frozenset[str]:
-    """Return the names of the baselines among the models."""
-    return frozenset(metrics.get("baselines") or BASELINES)
+    candidates = [name for name in metrics["models"] if name not in BASELINES]
+    return _ranked(metrics, candidates or list(metrics["models"]))[0]
 
 
 def scopes(metrics: Metrics) -> list[str]:
@@ -168,12 +135,30 @@ def rows(metrics: Metrics, metric: str | None = None) -> list[ModelRow]:
     return [
         ModelRow(
             name=name,
-            is_baseline=name in baselines(metrics),
+            is_baseline=name in BASELINES,
             is_best_baseline=name == metrics.get("best_baseline"),
             cells={scope: _cell(metrics, name, scope, metric) for scope in scopes(metrics)},
         )
-        for name in _ranked(metrics, list(metrics["models"]), ALL)
+        for name in _ranked(metrics, list(metrics["models"]))
     ]
+
+
+def ceiling(metrics: Metrics) -> dict[str, Interval]:
+    """Return what the true probabilities reach in each scope; nothing where no truth is known."""
+    known = metrics.get("ceiling")
+    if not known:
+        return {}
+    return {scope: Interval.of(values.get(metrics["headline"])) for scope, values in known["metrics"].items()}
+
+
+def meaning(metrics: Metrics, metric: str) -> str:
+    """Return what a metric measures, in words."""
+    return str(metrics.get("definitions", {}).get(metric, {}).get("meaning", ""))
+
+
+def is_lower_better(metrics: Metrics, metric: str) -> bool:
+    """Say whether a lower value of the metric is better."""
+    return bool(metrics.get("definitions", {}).get(metric, {}).get("better") == "lower")
 
 
 def metric_names(metrics: Metrics, scope: str) -> list[str]:
@@ -187,69 +172,30 @@ def metric_names(metrics: Metrics, scope: str) -> list[str]:
 def metric_name(metric: str) -> str:
     """Return "Recall@10" for `recall_at_10` and "Macro AUROC" for `macro_auroc`."""
     text = re.sub(r"_at_(\d+)", r"@\1", metric)
-    words = [ABBREVIATIONS.get(word, word) for word in text.split("_")]
-    name = " ".join(words)
+    name = " ".join(ABBREVIATIONS.get(word, word) for word in text.split("_"))
     return name[:1].upper() + name[1:]
 
 
-def forest(metrics: Metrics, width: float = 960, label_width: float = 150) -> Forest:
-    """Lay out the forest plot of the headline."""
-    lines, top, step = rows(metrics), 34.0, 30.0
-    shown = scopes(metrics)
-    space = (width - label_width) / max(1, len(shown))
-    heights = [top + step * (at + 0.5) for at in range(len(lines))]
-    panels = [
-        _panel(scope, lines, heights, label_width + space * at + 14, space - 28) for at, scope in enumerate(shown)
-    ]
-    labels = [(y, line.name, line.is_baseline) for y, line in zip(heights, lines, strict=True)]
-    return Forest(width=width, height=top + step * len(lines) + 34, top=top, labels=labels, panels=panels)
-
-
-def _panel(scope: str, lines: Sequence[ModelRow], heights: Sequence[float], left: float, width: float) -> Panel:
-    cells = [line.cells[scope] for line in lines]
-    values = [
-        value for cell in cells for value in (cell.value.estimate, cell.value.low, cell.value.high, _ceiling(cell))
-    ]
-    scale = axis([value for value in values if value is not None], left=left, width=width)
-    dots = [_dot(line.name, y, line, cell, scale) for line, y, cell in zip(lines, heights, cells, strict=True)]
-    reference = next((cell.value.estimate for line, cell in zip(lines, cells, strict=True) if line.is_best_baseline), None)
-    ceiling = max((top for cell in cells if (top := _ceiling(cell)) is not None), default=None)
-    return Panel(
-        heading=SCOPE_NAMES[scope],
-        axis=scale,
-        dots=[dot for dot in dots if dot],
-        reference=None if reference is None else scale.place(reference),
-        ceiling=None if ceiling is None else scale.place(ceiling),
-    )
-
-
-def _dot(name: str, y: float, line: ModelRow, cell: Cell, scale: Axis) -> Dot | None:
-    value = cell.value
-    if value.estimate is None:
-        return None
-    low, high = (value.estimate if end is None else end for end in (value.low, value.high))
-    places = {key: scale.place(at) for key, at in {"x": value.estimate, "low": low, "high": high}.items()}
-    return Dot(y=y, is_baseline=line.is_baseline, title=f"{name}: {value.full()}", **places)
-
-
-def _ceiling(cell: Cell) -> float | None:
-    if cell.gap is None or cell.gap.estimate is None or cell.value.estimate is None:
-        return None
-    return cell.value.estimate + cell.gap.estimate
+def inline_name(metric: str) -> str:
+    """Return the metric's name as it stands within a sentence."""
+    name = metric_name(metric)
+    return name if name[1:2].isupper() else name[:1].lower() + name[1:]
 
 
 def _cell(metrics: Metrics, model: str, scope: str, metric: str) -> Cell:
     values = metrics["models"][model].get(scope, {}).get(metric) or {}
-    optional = {key: Interval.of(values[key]) if values.get(key) else None for key in ("difference", "gap_to_ceiling")}
+    optional = {
+        key: Interval.of(values[key]) if values.get(key) else None for key in ("difference", "gap_to_ceiling")
+    }
     return Cell(value=Interval.of(values), difference=optional["difference"], gap=optional["gap_to_ceiling"])
 
 
-def _ranked(metrics: Metrics, names: list[str], scope: str) -> list[str]:
+def _ranked(metrics: Metrics, names: list[str]) -> list[str]:
     headline = metrics["headline"]
-    sign = 1 if headline in LOWER_IS_BETTER else -1
+    sign = 1 if is_lower_better(metrics, headline) else -1
 
     def place(name: str) -> tuple[float, str]:
-        estimate = _cell(metrics, name, scope, headline).value.estimate
+        estimate = _cell(metrics, name, ALL, headline).value.estimate
         return (math.inf if estimate is None else sign * estimate, name)
 
     return sorted(names, key=place)
@@ -260,36 +206,44 @@ def _card(label: str, value: Interval, note: str, sign: bool = False) -> Card:
 
 
 def _third(metrics: Metrics, model: str) -> Card:
-    for scope, metric in ((NEW_ONSET, "recall_at_10"), (NEW_ONSET, metrics["headline"]), *THIRD[1:]):
-        if metric in metrics["models"][model].get(scope, {}) and (scope, metric) != (ALL, metrics["headline"]):
-            where = "" if scope == ALL else f"{SCOPE_NAMES[scope].lower()} "
-            label = f"{where}{metric_name(metric)} of {model}".strip()
-            note = "outcomes never seen before in the record" if scope == NEW_ONSET else "held-out subjects"
-            return _card(label[:1].upper() + label[1:], _cell(metrics, model, scope, metric).value, note)
-    return Card(label="Held-out predictions", value=f"{metrics.get('n_samples', 0):,}", interval="", note="scored")
-
-
-def _judge(difference: Interval | None, model: str, baseline: str, name: str, metric: str) -> str:
-    gain = _gain(difference, metric)
-    if difference is None or gain is None:
-        return f"The difference between {model} and the best baseline, {baseline}, is not known."
-    amount = f"by {_text(abs(difference.estimate or 0))} (95 % interval of the difference {difference.range(sign=True)})"
-    if gain.low is not None and gain.low > 0:
-        return f"The best model, {model}, beats the best baseline, {baseline}, in {name} {amount}."
-    if gain.high is not None and gain.high < 0:
-        return f"A plain baseline wins: {baseline} is better than the best model, {model}, in {name} {amount}."
-    if (gain.estimate or 0) < 0:
-        return (
-            f"No model beats the baseline {baseline}: the best, {model}, is behind in {name} {amount}, "
-            "which chance alone could explain."
-        )
-    return (
-        f"No model beats the baseline {baseline} beyond chance: the best, {model}, is ahead in {name} {amount}."
+    for scope, metric in ((NEW_ONSET, "recall_at_10"), (NEW_ONSET, metrics["headline"]), *THIRD):
+        if metric in metrics["models"][model].get(scope, {}) and (scope, metric) != (
+            ALL,
+            metrics["headline"],
+        ):
+            is_new = scope == NEW_ONSET
+            name = f"New-onset {inline_name(metric)}" if is_new else metric_name(metric)
+            note = (
+                "outcomes never seen before in the record" if is_new else "held-out subjects, 95 % interval"
+            )
+            return _card(f"{name} of {model}", _cell(metrics, model, scope, metric).value, note)
+    return Card(
+        label="Held-out predictions", value=f"{metrics.get('n_samples', 0):,}", interval="", note="scored"
     )
 
 
-def _new_onset(difference: Interval | None, metric: str) -> str:
-    gain = _gain(difference, metric)
+def _judge(difference: Interval | None, model: str, baseline: str, name: str, lower: bool) -> str:
+    gain = _gain(difference, lower)
+    if difference is None or gain is None:
+        return f"The difference between {model} and the best baseline, {baseline}, is not known."
+    interval = f"95 % interval of the difference {difference.range(sign=True)}"
+    amount = f"by {_text(abs(difference.estimate or 0))} ({interval})"
+    if gain.low is not None and gain.low > 0:
+        return f"The best model, {model}, beats the best baseline, {baseline}, in {name} {amount}."
+    if gain.high is not None and gain.high < 0:
+        return (
+            f"A plain baseline wins: {baseline} is better than the best model, {model}, in {name} {amount}."
+        )
+    if (gain.estimate or 0) < 0:
+        return (
+            f"A plain baseline is ahead: {baseline} is better than the best model, {model}, in {name} {amount}, "
+            "though chance alone could explain it."
+        )
+    return f"No model beats the baseline {baseline} beyond chance: the best, {model}, is ahead in {name} {amount}."
+
+
+def _new_onset(difference: Interval | None, lower: bool) -> str:
+    gain = _gain(difference, lower)
     if difference is None or gain is None:
         return ""
     words = f"For diagnoses that are new to the patient the difference is {difference.full(sign=True)}"
@@ -298,18 +252,20 @@ def _new_onset(difference: Interval | None, metric: str) -> str:
     return f"{words}: no proven gain there."
 
 
-def _gain(difference: Interval | None, metric: str) -> Interval | None:
+def _gain(difference: Interval | None, lower: bool) -> Interval | None:
     """Return the difference with positive meaning better."""
     if difference is None or difference.estimate is None:
         return None
-    if metric not in LOWER_IS_BETTER:
+    if not lower:
         return difference
-    estimate, low, high = (None if end is None else -end for end in (difference.estimate, difference.high, difference.low))
+    estimate, low, high = (
+        None if end is None else -end for end in (difference.estimate, difference.high, difference.low)
+    )
     return Interval(estimate=estimate, low=low, high=high)
 
 
-def _number(value: Any) -> float | None:
-    if value is None or not math.isfinite(value):
+def _number(value: object) -> float | None:
+    if not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
 

@@ -13,7 +13,11 @@ from attending.errors import ArtifactError
 from attending.progress import track
 from attending.report import cohort
 from attending.report.names import Names
-from attending.report.timeline import SAMPLE
+from attending.tokens.vocabulary import UNKNOWN
+
+VOCABULARY = "vocabulary.parquet"
+KIND, N_CODES = "kind", "n_codes"
+Json = Any  # whatever a JSON file holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,7 @@ class Evidence:
     metrics: dict[str, Any]
     curves: dict[str, Any]
     per_outcome: pl.DataFrame
-    ledger: Any
+    ledger: dict[str, Any]
     flow: list[dict[str, Any]]
     counts: pl.DataFrame
     kinds: dict[str, int]
@@ -62,10 +66,10 @@ def read(
         metrics=_json(metrics / "metrics.json"),
         curves=_json(metrics / "curves.json", {}),
         per_outcome=_table(metrics / "per_outcome.parquet"),
-        ledger=_json(events / "ledger.json", []),
+        ledger=_json(events / "ledger.json", {}),
         flow=_json(labels / "flow.json", []),
         counts=_counts(events, labels),
-        kinds=_kinds(codes),
+        kinds=_kinds(models),
         names=_names(codes, pl.read_parquet(labels / "outcomes.parquet")),
         attributions=[_attributions(folder, n_timelines) for folder in attributions if n_timelines],
     )
@@ -76,23 +80,28 @@ def _counts(events: Path, labels: Path) -> pl.DataFrame:
     splits = events / "metadata" / "subject_splits.parquet"
     shards = sorted((labels / "data").glob("*.parquet"))
     return cohort.add_up(
-        cohort.count_shard(events / "data" / shard.name, shard, splits) for shard in track(shards, "counting the cohort")
+        cohort.count_shard(events / "data" / shard.name, shard, splits)
+        for shard in track(shards, "counting the cohort")
     )
 
 
-def _kinds(codes: pl.DataFrame) -> dict[str, int]:
-    """Return how many events there are of each kind of code."""
-    if s.N_EVENTS not in codes.columns:
-        return {}
-    kind = pl.col(s.CODE).str.split(s.SEPARATOR).list.first().alias(s.CODE)
-    totals = codes.group_by(kind).agg(pl.sum(s.N_EVENTS)).sort(s.N_EVENTS, s.CODE, descending=[True, False])
-    return dict(totals.iter_rows())
+def _kinds(models: list[Path]) -> dict[str, int]:
+    """Return how many codes of each kind the models know: those of the vocabulary, which no few people make up."""
+    for path in (model / VOCABULARY for model in models):
+        if path.exists():
+            kind = pl.col(s.CODE).str.split(s.SEPARATOR).list.first().alias(KIND)
+            codes = pl.read_parquet(path).filter(pl.col(s.CODE) != UNKNOWN).unique(s.CODE)
+            counts = codes.group_by(kind).len(N_CODES).sort(N_CODES, KIND, descending=[True, False])
+            return dict(counts.iter_rows())
+    return {}
 
 
 def _names(codes: pl.DataFrame, outcomes: pl.DataFrame) -> Names:
     tables = []
     for frame, key in ((codes, s.CODE), (outcomes, s.OUTCOME)):
-        named = frame.select(key, s.DESCRIPTION).drop_nulls() if s.DESCRIPTION in frame.columns else frame.clear()
+        named = (
+            frame.select(key, s.DESCRIPTION).drop_nulls() if s.DESCRIPTION in frame.columns else frame.clear()
+        )
         tables.append(dict(named.select(key, s.DESCRIPTION).iter_rows()) if named.height else {})
     return Names(*tables)
 
@@ -100,7 +109,9 @@ def _names(codes: pl.DataFrame, outcomes: pl.DataFrame) -> Names:
 def _attributions(folder: Path, n: int) -> Attributions:
     manifest = read_manifest(folder, "attributions")
     samples = pl.read_parquet(folder / "samples.parquet", n_rows=n)
-    explained = pl.scan_parquet(folder / "events.parquet").filter(pl.col(SAMPLE).is_in(samples[SAMPLE].to_list()))
+    explained = pl.scan_parquet(folder / "events.parquet").filter(
+        pl.col(s.SAMPLE).is_in(samples[s.SAMPLE].to_list())
+    )
     return Attributions(
         method=str(manifest.config.get("method", "")),
         model=str(manifest.config.get("model", "")),
@@ -113,7 +124,7 @@ def _table(path: Path) -> pl.DataFrame:
     return pl.read_parquet(path) if path.exists() else pl.DataFrame()
 
 
-def _json(path: Path, default: Any = None) -> Any:
+def _json(path: Path, default: Json = None) -> Json:
     if default is not None and not path.exists():
         return default
     try:

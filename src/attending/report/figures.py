@@ -7,10 +7,13 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 N_COLOURS = 6
 MARKERS = {
@@ -21,7 +24,7 @@ MARKERS = {
     **{f"#0201{at:02x}": f"var(--series-{at})" for at in range(1, N_COLOURS + 1)},
 }
 INK, SOFT, MUTED, LINE = list(MARKERS)[:4]
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "font.size": 9.5,
@@ -31,6 +34,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": LINE,
     "grid.linewidth": 0.8,
     "xtick.color": MUTED,
@@ -44,7 +48,10 @@ STYLE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One curve; `low` and `high` are its band, `colour` is 1 to 6, 0 is a thin line of reference."""
+    """One curve; `low` and `high` are its band; colour 1 to 6, or 0 for a thin line of reference.
+
+    Of stairs, `x` are the edges: one more than `y`.
+    """
 
     name: str
     x: Sequence[float]
@@ -53,7 +60,7 @@ class Line:
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
     dashed: bool = False
-    stepped: bool = False
+    stairs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +75,7 @@ class Plot:
     lines: list[Line] = field(default_factory=list)
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
+    x_ticks: list[tuple[float, str]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,16 +100,24 @@ def draw(plot: Plot) -> Figure:
         for line in plot.lines:
             _add(axes, line)
         axes.set(xlabel=plot.x_label, ylabel=plot.y_label, xlim=plot.x_range, ylim=plot.y_range)
+        if plot.x_ticks:
+            axes.set_xticks(*zip(*plot.x_ticks, strict=True))
         axes.patch.set_visible(False)
         text = io.StringIO()
         canvas.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     return Figure(heading=plot.heading, caption=plot.caption, svg=_inline(text.getvalue(), plot))
 
 
-def _add(axes: Any, line: Line) -> None:
+def _add(axes: "Axes", line: Line) -> None:
     colour = f"#0201{line.colour:02x}" if line.colour else MUTED
-    style = {"linestyle": (0, (4, 3)) if line.dashed else "-", "linewidth": 1.9 if line.colour else 1.0}
-    axes.plot(line.x, line.y, color=colour, drawstyle="steps-mid" if line.stepped else "default", **style)
+    style: dict[str, Any] = {
+        "linestyle": (0, (4, 3)) if line.dashed else "-",
+        "linewidth": 1.9 if line.colour else 1.0,
+    }
+    if line.stairs:
+        axes.stairs(line.y, line.x, color=colour, baseline=None, **style)
+        return
+    axes.plot(line.x, line.y, color=colour, **style)
     if line.low is not None and line.high is not None:
         band = np.asarray(line.low, float), np.asarray(line.high, float)
         axes.fill_between(line.x, *band, color=colour, alpha=0.16, linewidth=0)
@@ -118,4 +134,3 @@ def _inline(svg: str, plot: Plot) -> Markup:
     for marker, colour in MARKERS.items():
         svg = svg.replace(marker, colour)
     return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{Markup.escape(plot.heading)}"', 1))  # noqa: S704
-

@@ -6,11 +6,13 @@ difference of two boxes never shows a small cell.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from textwrap import wrap
 from typing import Any
 
 from attending.report.suppression import HIDDEN, SMALL, is_small
 
-WIDTH, BOX, SIDE, GAP, PAD, LINE = 760, 400, 280, 30, 15, 20
+WIDTH, BOX, SIDE, GAP, PAD, LINE = 900, 470, 340, 30, 15, 20
+HEADING_LETTERS = 52
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +23,7 @@ class Box:
     y: float
     width: float
     height: float
-    heading: str
+    headings: list[str]
     lines: list[str]
     style: str = "main"
 
@@ -87,12 +89,16 @@ def draw(source: Box | None, shown: Sequence[Step], splits: Sequence[tuple[str, 
     arrows += [f"M{BOX / 2},{side.y + side.height / 2:g}H{side.x - 2:g}" for side in sides]
     below = _split_boxes(splits, y + GAP / 2)
     arrows += [f"M{BOX / 2},{y - GAP:g}V{y - 8:g}H{box.middle:g}V{box.y - 2:g}" for box in below]
-    return Drawing(height=max(box.y + box.height for box in boxes + below) + 2, boxes=boxes + sides + below, arrows=arrows)
+    return Drawing(
+        height=max(box.y + box.height for box in boxes + below) + 2,
+        boxes=boxes + sides + below,
+        arrows=arrows,
+    )
 
 
 def source_box(heading: str, lines: list[str]) -> Box:
     """Return the topmost box."""
-    return Box(x=1, y=1, width=BOX, height=_height(lines), heading=heading, lines=lines, style="source")
+    return Box(x=1, y=1, width=BOX, height=_height(lines), headings=[heading], lines=lines, style="source")
 
 
 def _gives_away(before: Step, now: Step) -> bool:
@@ -116,20 +122,31 @@ def _box(step: Step, y: float) -> Box:
     subjects = SMALL if small else f"{step.n_subjects:,}"
     samples = HIDDEN if small else f"{step.n_samples:,}"
     lines = [f"{subjects} subjects" + (f" · {samples} samples" if step.n_samples else "")]
-    return Box(x=1, y=y, width=BOX, height=_height(lines), heading=_sentence(step.label), lines=lines)
+    headings = wrap(step.label[:1].upper() + step.label[1:], HEADING_LETTERS)
+    return Box(x=1, y=y, width=BOX, height=_height([*headings[1:], *lines]), headings=headings, lines=lines)
 
 
 def _side(step: Step, box: Box) -> Box:
     lines = [step.left_out]
     height = _height(lines) - 8
     y = box.y - GAP / 2 - height / 2
-    return Box(x=WIDTH - SIDE - 1, y=y, width=SIDE, height=height, heading="Left out", lines=lines, style="side")
+    return Box(
+        x=WIDTH - SIDE - 1, y=y, width=SIDE, height=height, headings=["Left out"], lines=lines, style="side"
+    )
 
 
 def _split_boxes(splits: Sequence[tuple[str, str, str]], y: float) -> list[Box]:
     width = (WIDTH - 2 - 20 * (len(splits) - 1)) / max(1, len(splits))
     return [
-        Box(x=1 + at * (width + 20), y=y, width=width, height=_height(lines), heading=name, lines=lines, style="split")
+        Box(
+            x=1 + at * (width + 20),
+            y=y,
+            width=width,
+            height=_height(lines),
+            headings=[name],
+            lines=lines,
+            style="split",
+        )
         for at, (name, *lines) in enumerate(splits)
     ]
 
@@ -140,7 +157,3 @@ def _down(start: float, end: float) -> str:
 
 def _height(lines: Sequence[str]) -> float:
     return 2 * PAD + LINE * len(lines) + 12
-
-
-def _sentence(label: str) -> str:
-    return label[:1].upper() + label[1:]

@@ -6,8 +6,11 @@ from typing import Any
 
 from attending.report.names import sentence
 
-FATES = ("lines", "header", "blank", "accepted", "quarantined", "events")
-NOTHING = "–"
+FATES = ("header", "blank", "accepted", "quarantined", "not_read")
+COLUMNS = ("lines", *FATES, "events")
+ABSENT = "absent"
+Entry = Mapping[str, Any]
+Tally = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,72 +35,64 @@ class LedgerTable:
     n_files: int = 0
 
 
-def ledger_table(ledger: Any) -> LedgerTable:
+def ledger_table(ledger: Mapping[str, Any]) -> LedgerTable:
     """Lay out what `ledger.json` holds; an empty one says so."""
-    files = _files(ledger)
+    entries: list[Entry] = ledger.get("files", [])
+    files = [entry for entry in entries if entry.get("status") != ABSENT]
     if not files:
         return LedgerTable()
     counts = [_counts(file) for file in files]
-    shown = [fate for fate in FATES if any(fate in count for count in counts)]
-    sums = {fate: sum(count.get(fate, 0) for count in counts) for fate in shown}
+    sums = {name: sum(count[name] for count in counts) for name in COLUMNS}
+    shown = [name for name in COLUMNS if name != "not_read" or sums[name]]
     rows = [
-        LedgerRow(name=str(file["file"]), cells=[_text(count.get(fate)) for fate in shown])
+        LedgerRow(name=file["file"], cells=[f"{count[name]:,}" for name in shown])
         for file, count in zip(files, counts, strict=True)
     ]
-    rows.append(LedgerRow(name="All files", cells=[_text(sums[fate]) for fate in shown], is_sum=True))
+    rows.append(LedgerRow(name="All files", cells=[f"{sums[name]:,}" for name in shown], is_sum=True))
     return LedgerTable(
-        columns=[sentence(fate) for fate in shown],
+        columns=[sentence(name) for name in shown],
         rows=rows,
-        reasons=[(str(file["file"]), *reason) for file in files for reason in _reasons(file)],
-        notes=_notes(ledger),
+        reasons=[(file["file"], *reason) for file in files for reason in _reasons(file)],
+        notes=_notes(entries),
         summary=_summary(sums),
         sums=sums,
-        n_files=len(files),
+        n_files=sum(count["lines"] > count["not_read"] for count in counts),
     )
 
 
-def _files(ledger: Any) -> list[Mapping[str, Any]]:
-    found = ledger.get("files", []) if isinstance(ledger, Mapping) else ledger or []
-    if isinstance(found, Mapping):
-        found = [{"file": name} | dict(values) for name, values in found.items()]
-    return [dict(file) | {"file": file.get("file", file.get("name", "?"))} for file in found]
+def _counts(file: Entry) -> dict[str, int]:
+    counts = {name: int(file.get(name, 0)) for name in COLUMNS if name != "quarantined"}
+    return counts | {"quarantined": sum(n for _, _, n in _flat(file.get("quarantined", {})))}
 
 
-def _counts(file: Mapping[str, Any]) -> dict[str, int]:
-    counts = {}
-    for fate in FATES:
-        value = file.get(fate)
-        if isinstance(value, Mapping | Sequence) and not isinstance(value, str):
-            value = sum(count for _, count in _pairs(value))
-        if isinstance(value, bool | int):
-            counts[fate] = int(value)
-    return counts
+def _flat(tally: Tally) -> list[tuple[str, str, int]]:
+    return [(reason, column, n) for reason, columns in tally.items() for column, n in columns.items()]
 
 
-def _reasons(file: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found = file.get("reasons", file.get("quarantined"))
-    pairs = _pairs(found) if isinstance(found, Mapping | Sequence) and not isinstance(found, str) else []
-    return [(reason, f"{count:,}") for reason, count in sorted(pairs, key=lambda pair: -pair[1]) if count]
+def _reasons(file: Entry) -> list[tuple[str, str]]:
+    """Return why lines, then why single values, were set aside, and how many."""
+    found = []
+    for kind in ("quarantined", "values"):
+        noun = "line" if kind == "quarantined" else "value"
+        for reason, column, n in sorted(_flat(file.get(kind, {})), key=lambda one: (-one[2], one[:2])):
+            where = f" in {column}" if column else ""
+            found.append((f"{reason}{where}", f"{n:,} {noun}{'' if n == 1 else 's'}"))
+    return found
 
 
-def _pairs(values: Any) -> list[tuple[str, int]]:
-    if isinstance(values, Mapping):
-        return [(str(reason), int(count)) for reason, count in values.items()]
-    return [(str(item.get("reason", "?")), int(item.get("lines", item.get("count", 1)))) for item in values]
-
-
-def _notes(ledger: Any) -> list[str]:
-    missing = ledger.get("missing", []) if isinstance(ledger, Mapping) else []
-    return [f"Optional tables that the source does not have: {', '.join(map(str, missing))}."] if missing else []
+def _notes(entries: Sequence[Entry]) -> list[str]:
+    absent = [entry["file"] for entry in entries if entry.get("status") == ABSENT]
+    missing = [
+        f"{entry['file']} ({', '.join(entry['missing_columns'])})"
+        for entry in entries
+        if entry.get("missing_columns")
+    ]
+    notes = [f"Optional files that the source does not have: {', '.join(absent)}."] if absent else []
+    return notes + ([f"Columns that files do not have: {'; '.join(missing)}."] if missing else [])
 
 
 def _summary(sums: Mapping[str, int]) -> str:
-    lines = sums.get("lines", 0)
-    counted = sum(sums.get(fate, 0) for fate in ("header", "blank", "accepted", "quarantined"))
-    if lines != counted:
-        return f"Here they do not add up: {lines:,} lines were read, {counted:,} are accounted for."
-    return f"Header, blank, accepted and quarantined lines add up to all {lines:,}."
-
-
-def _text(count: int | None) -> str:
-    return NOTHING if count is None else f"{count:,}"
+    counted = sum(sums[fate] for fate in FATES)
+    if sums["lines"] != counted:
+        return f"Here they do not add up: {sums['lines']:,} lines were read, {counted:,} are accounted for."
+    return f"Whatever their fate, they add up to all {sums['lines']:,} lines."

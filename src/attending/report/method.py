@@ -9,6 +9,7 @@ from attending import registry
 from attending import schema as s
 from attending.artifact import Manifest
 from attending.errors import UnknownComponent
+from attending.evaluate.comparison import BASELINES
 from attending.report import comparison
 from attending.report.evidence import Evidence
 from attending.report.ledger import LedgerTable
@@ -17,8 +18,8 @@ from attending.report.settings import ReportConfig
 from attending.report.suppression import SMALL, is_small
 from attending.report.table_one import TableOne
 
-NOT_AN_INPUT = {s.BIRTH, s.DEATH}
-EXPECTED_INPUTS = (s.DIAGNOSIS, s.PROCEDURE, s.MEDICATION, s.LAB, "VITAL", "NOTE", "IMAGING")
+EXPECTED_INPUTS = (s.DIAGNOSIS, s.PROCEDURE, s.MEDICATION, s.LAB)
+NEVER_INPUTS = ("clinical notes", "images", "waveforms", "genetic data")
 TITLES = {
     "next_diagnoses": "Which diagnoses will the next visit bring?",
     "mortality": "Who will die in hospital?",
@@ -27,14 +28,15 @@ TITLES = {
 LIMITS = (
     "The held-out subjects come from the same source as those trained on. How the models do elsewhere, or later, "
     "is not known.",
-    "An outcome that was not coded counts as not having happened. Codes are recorded for billing as much as for care.",
+    "An outcome that was not coded counts as not having happened. Codes are recorded for billing as much as "
+    "for care.",
     "Intervals express which subjects were sampled. They do not express how results vary between training runs.",
     "A contribution says what moved the model, not what caused the illness.",
     "Performance in groups (sex, age, ethnicity) is not compared here. Do that before any use.",
 )
 TASK_LIMITS = {
-    "next_diagnoses": "Only visits that another visit follows are predicted: those who never came back, or died, are not "
-    "in the study."
+    "next_diagnoses": "Only visits that another visit follows are predicted: those who never came back, or died, are "
+    "not in the study."
 }
 
 
@@ -66,14 +68,19 @@ class About:
     def summary(self, table: TableOne, ledger: LedgerTable) -> str:
         """Return what was done, in one paragraph."""
         metrics = self.evidence.metrics
-        names = set(metrics["models"])
-        n_baselines = len(names & comparison.baselines(metrics))
-        files = f"{ledger.sums.get('lines', 0):,} lines in {ledger.n_files} files" if ledger.n_files else "event files"
+        names = list(metrics["models"])
+        held_out = dict(zip(table.splits, table.sizes, strict=True)).get(s.HELD_OUT, "–")
+        n_baselines = sum(name in BASELINES for name in names)
+        files = (
+            f"{ledger.sums.get('lines', 0):,} lines in {ledger.n_files} files"
+            if ledger.n_files
+            else "event files"
+        )
         return (
             f"From {files}, the histories of {_people(table.n_subjects)} subjects were built. "
             f"{_number(len(names) - n_baselines, 'model')} and {_number(n_baselines, 'plain baseline')} learned "
             f"from the training subjects, and were scored once on {metrics['n_samples']:,} predictions for "
-            f"{_people(metrics['n_subjects'])} held-out subjects, {_number(metrics['n_outcomes'], 'outcome')} each."
+            f"{held_out} held-out subjects, {_number(metrics['n_outcomes'], 'outcome')} each."
         )
 
     def method(self, table: TableOne) -> list[tuple[str, str]]:
@@ -84,8 +91,11 @@ class About:
             ("Question", _paragraph(registry_text("tasks", self.task_name))),
             ("Task settings", _settings_text({k: v for k, v in self.task.items() if k != "name"})),
             ("Split", self._split(table)),
-            ("What may be known", "An event informs a prediction only if it was available at or before the prediction time; "
-             "discharge diagnoses become available at discharge."),
+            (
+                "What may be known",
+                "An event informs a prediction only if it was available at or before the prediction time; "
+                "discharge diagnoses become available at discharge.",
+            ),
             ("Evaluation", self._evaluation()),
             ("Seeds", self._seeds()),
             ("Code version", evidence.evaluation.code_version),
@@ -103,7 +113,9 @@ class About:
     def seconds(self) -> dict[str, str]:
         """Return the training time of each model that tells it."""
         found = {_model_name(manifest): manifest.counts.get("seconds") for manifest in self.evidence.models}
-        return {name: f"{seconds:,.1f}" for name, seconds in found.items() if isinstance(seconds, int | float)}
+        return {
+            name: f"{seconds:,.1f}" for name, seconds in found.items() if isinstance(seconds, int | float)
+        }
 
     def study_yaml(self) -> str:
         """Return the resolved study."""
@@ -113,14 +125,26 @@ class About:
         """Return what predictions rest on, so that a reader can judge them independently."""
         used, missing = self._inputs()
         train = dict(zip(table.splits, table.sizes, strict=True)).get(s.TRAIN, "–")
-        truth = self._has_truth()
+        truth = comparison.ceiling(self.evidence.metrics)
         facts = [
             ("Intended use", self.config.intended_use),
             ("Inputs used", used),
             ("Inputs missing", missing),
-            ("Training data", f"{train} subjects of this source. Vocabulary, value scales and outcomes come from them alone."),
-            ("Validation", "Internal: held-out subjects of the same source, looked at once. No external and no temporal validation."),
-            ("Known truth", "The data are simulated, so the best possible score is known and shown as the ceiling." if truth else ""),
+            (
+                "Training data",
+                f"{train} subjects of this source. Vocabulary, value scales and outcomes come from them alone.",
+            ),
+            (
+                "Validation",
+                "Internal: held-out subjects of the same source, looked at once. No external validation, and none "
+                "in later years.",
+            ),
+            (
+                "Known truth",
+                "The data are simulated, so the best possible score is known and shown as the ceiling."
+                if truth
+                else "",
+            ),
         ]
         return [(term, text) for term, text in facts if text]
 
@@ -136,13 +160,17 @@ class About:
         return f"{read}{_people(table.n_subjects)} subjects with {table.n_predictions:,} predictions."
 
     def _split(self, table: TableOne) -> str:
-        sizes = ", ".join(f"{split.replace('_', '-')} {size}" for split, size in zip(table.splits, table.sizes, strict=True))
-        return f"By subject, from a hash of the subject and the seed: {sizes}. All visits of a subject are in one split."
+        sizes = ", ".join(
+            f"{split.replace('_', '-')} {size}" for split, size in zip(table.splits, table.sizes, strict=True)
+        )
+        return f"By subject, from a hash of the subject and the seed: {sizes}. A subject is in one split."
 
     def _evaluation(self) -> str:
         settings = self.evidence.evaluation.config
         n = settings.get("n_bootstraps", settings.get("n_replicates", ""))
-        resampled = f"{n:,} bootstrap samples of subjects" if isinstance(n, int) else "bootstrap samples of subjects"
+        resampled = (
+            f"{n:,} bootstrap samples of subjects" if isinstance(n, int) else "bootstrap samples of subjects"
+        )
         return (
             f"Held-out subjects only. 95 % intervals from {resampled}, the same for every model, so differences are "
             "paired. Model selection and early stopping used the tuning split."
@@ -154,14 +182,10 @@ class About:
         return ", ".join(f"{name} {seed}" for name, seed in seeds.items())
 
     def _inputs(self) -> tuple[str, str]:
-        kinds = {kind: count for kind, count in self.evidence.kinds.items() if kind not in NOT_AN_INPUT}
-        used = ", ".join(f"{kind_name(kind).lower()} ({count:,})" for kind, count in kinds.items())
+        kinds = self.evidence.kinds
+        used = ", ".join(f"{kind_name(kind).lower()} ({_number(n, 'code')})" for kind, n in kinds.items())
         missing = [kind_name(kind).lower() for kind in EXPECTED_INPUTS if kind not in kinds]
-        return used, ", ".join(missing)
-
-    def _has_truth(self) -> bool:
-        rows = comparison.rows(self.evidence.metrics)
-        return any(cell.gap for row in rows for cell in row.cells.values())
+        return used, ", ".join([*missing, *NEVER_INPUTS]) if kinds else ""
 
 
 def registry_text(kind: str, name: str) -> str:
@@ -198,7 +222,7 @@ def _settings_text(settings: dict[str, Any]) -> str:
 
 def _paragraph(text: str) -> str:
     """Return a docstring's first two paragraphs as running text."""
-    return " ".join(" ".join(text.split("\n\n")[:2]).split()).replace("`", "")
+    return " ".join(" ".join(text.split("\n\n")[:2]).split()).translate({ord("`"): None, ord("*"): None})
 
 
 def _people(count: int) -> str:

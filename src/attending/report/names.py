@@ -18,7 +18,8 @@ KINDS = {
     s.BIRTH: "Birth",
     s.DEATH: "Death",
 }
-NAMED_ALONE = {s.DIAGNOSIS, s.PROCEDURE, s.MEDICATION, s.LAB}
+BY_LAST_PART = {s.DIAGNOSIS, s.PROCEDURE}
+NAMED_ALONE = {s.MEDICATION, s.LAB}
 
 
 class Names:
@@ -43,16 +44,19 @@ class Names:
 
     def race(self, code: str) -> str:
         """Return "White" for `RACE//WHITE`."""
-        return sentence(code.split(s.SEPARATOR)[-1])
+        return code.split(s.SEPARATOR)[-1].replace("_", " ").title()
 
 
 def readable(code: str) -> str:
     """Return a code that has no description in readable form."""
-    kind, *parts = code.split(s.SEPARATOR)
-    text = sentence(" · ".join(part for part in parts if part)) if kind not in (s.DIAGNOSIS, s.PROCEDURE) else parts[-1]
-    if kind in NAMED_ALONE and parts:
-        return text
-    return f"{kind_name(kind)}: {text}" if parts else kind_name(kind)
+    kind, *parts = (part for part in code.split(s.SEPARATOR) if part)
+    if not parts:
+        return kind_name(kind)
+    if kind in BY_LAST_PART:
+        return parts[-1]
+    text = SEXES.get(parts[-1], "") if kind == s.SEX else ""
+    text = text or sentence(" · ".join(parts))
+    return text if kind in NAMED_ALONE else f"{kind_name(kind)}: {text}"
 
 
 def kind_name(kind: str) -> str:

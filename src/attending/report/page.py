@@ -8,13 +8,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from attending.report import comparison, curves, flow, method, outcomes
+from attending.report import comparison, curves, flow, forest, method, outcomes, thresholds
 from attending.report.evidence import Attributions, Evidence
 from attending.report.figures import Figure, draw
 from attending.report.ledger import LedgerTable, ledger_table
 from attending.report.names import sentence
 from attending.report.settings import ReportConfig
-from attending.report.suppression import SMALL, is_small
 from attending.report.table_one import Row, TableOne, table_one
 from attending.report.timeline import Patients, Timeline, timelines
 
@@ -47,11 +46,11 @@ class TableOneView:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricTable:
-    """Every metric of one scope."""
+    """Every metric of one scope: a line a metric, a column a model."""
 
     heading: str
     columns: list[str]
-    rows: list[tuple[str, list[comparison.Interval]]]
+    rows: list[tuple[str, str, list[comparison.Interval]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +77,14 @@ class Page:
     ledger: LedgerTable
     headline: str
     scopes: dict[str, str]
-    has_ceiling: bool
+    ceiling: dict[str, comparison.Interval]
     models: list[comparison.ModelRow]
     seconds: dict[str, str]
-    forest: comparison.Forest
+    forest: forest.Forest
     metric_tables: list[MetricTable]
     figures: list[Figure]
+    outcome_figures: list[Figure]
+    thresholds: thresholds.ThresholdTable
     curve_legend: list[tuple[str, int]]
     curves_note: str
     outcomes: outcomes.OutcomeTable
@@ -120,12 +121,14 @@ def page(evidence: Evidence, config: ReportConfig, study: dict[str, Any]) -> Pag
         ledger=ledger,
         headline=comparison.metric_name(metrics["headline"]),
         scopes={scope: comparison.SCOPE_NAMES[scope] for scope in comparison.scopes(metrics)},
-        has_ceiling=any(cell.gap for row in models for cell in row.cells.values()),
+        ceiling=comparison.ceiling(metrics),
         models=models,
         seconds=about.seconds(),
-        forest=comparison.forest(metrics),
+        forest=forest.forest(metrics),
         metric_tables=[_metric_table(metrics, scope) for scope in comparison.scopes(metrics)],
         figures=figures,
+        outcome_figures=[draw(plot) for plot in drawn.of_outcomes],
+        thresholds=thresholds.threshold_table(metrics),
         curve_legend=drawn.legend,
         curves_note=drawn.note,
         outcomes=table,
@@ -143,10 +146,14 @@ def page(evidence: Evidence, config: ReportConfig, study: dict[str, Any]) -> Pag
 def html(content: Page) -> str:
     """Return the page as one self-contained HTML file."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    style = Markup((HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704: the library's own file
+    style = Markup((HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704
     return environment.get_template("template.html").render(page=content, style=style).lstrip()
 
 
@@ -157,7 +164,8 @@ def _header(table: TableOne) -> list[tuple[str, str]]:
 def _flow(evidence: Evidence, table: TableOne, ledger: LedgerTable) -> flow.Drawing:
     predictions = table.rows[0].cells
     splits = [
-        (name, f"{size} subjects", f"{n} samples") for (name, size), n in zip(_header(table), predictions, strict=True)
+        (name, f"{size} subjects", f"{n} samples")
+        for (name, size), n in zip(_header(table), predictions, strict=True)
     ]
     return flow.draw(_source(evidence, ledger), flow.steps(evidence.flow), splits)
 
@@ -173,13 +181,18 @@ def _source(evidence: Evidence, ledger: LedgerTable) -> flow.Box:
 
 
 def _metric_table(metrics: comparison.Metrics, scope: str) -> MetricTable:
-    names = comparison.metric_names(metrics, scope)
-    results = {row.name: metrics["models"][row.name].get(scope, {}) for row in comparison.rows(metrics)}
+    models = [row.name for row in comparison.rows(metrics)]
+    results = [metrics["models"][model].get(scope, {}) for model in models]
     return MetricTable(
         heading=comparison.SCOPE_NAMES[scope],
-        columns=[comparison.metric_name(name) for name in names],
+        columns=models,
         rows=[
-            (model, [comparison.Interval.of(values.get(name)) for name in names]) for model, values in results.items()
+            (
+                comparison.metric_name(name),
+                comparison.meaning(metrics, name),
+                [comparison.Interval.of(values.get(name)) for values in results],
+            )
+            for name in comparison.metric_names(metrics, scope)
         ],
     )
 
@@ -195,8 +208,3 @@ def _patients(found: Sequence[Attributions], n: int) -> list[PatientGroup]:
         for each in found
         if each.samples.height
     ]
-
-
-def small_text(count: int) -> str:
-    """Return a count of people as it may be shown."""
-    return SMALL if is_small(count) else f"{count:,}"

@@ -13,7 +13,7 @@ import polars as pl
 from attending import schema as s
 from attending.report import cohort
 from attending.report.names import Names
-from attending.report.suppression import FLOOR, HIDDEN, is_small, mask_part, masks
+from attending.report.suppression import FLOOR, HIDDEN, mask_part, masks
 
 N_CATEGORIES = 6
 N_OUTCOMES = 10
@@ -46,7 +46,6 @@ class TableOne:
 def table_one(counts: pl.DataFrame, names: Names) -> TableOne:
     """Lay out what `cohort.add_up` returns, small cells hidden."""
     groups = _Groups(counts)
-    shown = masks(groups.sizes)
     rows = [
         Row(label="Predictions", cells=groups.predictions()),
         groups.median(cohort.AGE, "Age at first prediction, years"),
@@ -59,7 +58,7 @@ def table_one(counts: pl.DataFrame, names: Names) -> TableOne:
     ]
     return TableOne(
         splits=groups.splits,
-        sizes=[mask or f"{size:,}" for mask, size in zip(shown, groups.sizes, strict=True)],
+        sizes=[mask or f"{size:,}" for mask, size in zip(groups.size_masks, groups.sizes, strict=True)],
         rows=rows,
         n_subjects=sum(groups.sizes),
         n_predictions=sum(groups.totals(cohort.PREDICTIONS)),
@@ -97,34 +96,37 @@ class _Groups:
         self.counts = counts
         self.splits = [split for split in s.SPLITS if split in present]
         self.sizes = self.totals(cohort.SUBJECTS)
+        self.size_masks = masks(self.sizes)
+        self.columns = list(zip(self.splits, self.sizes, self.size_masks, strict=True))
 
     def totals(self, variable: str) -> list[int]:
         return [int(self._of(variable, split)[cohort.COUNT].sum()) for split in self.splits]
 
     def predictions(self) -> list[str]:
-        totals = zip(self.totals(cohort.PREDICTIONS), self.sizes, strict=True)
-        return [HIDDEN if is_small(size) else f"{total:,}" for total, size in totals]
+        totals = self.totals(cohort.PREDICTIONS)
+        return [HIDDEN if mask else f"{total:,}" for total, mask in zip(totals, self.size_masks, strict=True)]
 
     def median(self, variable: str, label: str) -> Row:
-        """Return a row of median and quartiles, each of at least eleven values."""
+        """Return a row of median and quartiles, each of at least eleven subjects and values."""
         pairs = {split: _numbers(self._of(variable, split)) for split in self.splits}
-        enough = {split for split, (_, weights) in pairs.items() if weights.sum() >= FLOOR}
+        enough = {split for split, size, _ in self.columns if min(size, pairs[split][1].sum()) >= FLOOR}
         cells = [_median_text(*pairs[split]) if split in enough else HIDDEN for split in self.splits]
         difference = ""
         if enough.issuperset(COMPARED):
-            difference = f"{mean_difference(*(pairs[split] for split in COMPARED)):+.2f}"
+            difference = f"{mean_difference(*(pairs[split] for split in COMPARED)):+.2f}".replace("-", "−")
         return Row(label=f"{label}, median [IQR]", cells=cells, difference=difference)
 
     def categories(self, variable: str, label: str, name: Callable[[str], str]) -> list[Row]:
-        """Return a heading and a row per category; rare categories are joined."""
+        """Return a heading and a row per category; where the split's size is hidden, so are its counts."""
         table = self._by_category(variable)
-        masked = {split: masks(table[split].to_list()) for split in self.splits}
-        small = {split for split, size in zip(self.splits, self.sizes, strict=True) if size < FLOOR}
+        masked = {
+            split: masks(table[split].to_list()) if mask is None else _all_hidden(table.height)
+            for split, _, mask in self.columns
+        }
         rows = [Row(label=label, difference=self._share_difference(table, masked))]
         for position, value in enumerate(table[cohort.VALUE]):
             cells = [
-                HIDDEN if split in small
-                else masked[split][position] or _share_text(table[split][position], int(table[split].sum()))
+                masked[split][position] or _share_text(table[split][position], int(table[split].sum()))
                 for split in self.splits
             ]
             rows.append(Row(label=value if value == OTHER else name(value), cells=cells, indented=True))
@@ -132,21 +134,25 @@ class _Groups:
 
     def outcomes(self, name: Callable[[str], str]) -> list[Row]:
         """Return the outcomes that most subjects have after at least one prediction."""
-        table = self._pivot(s.OUTCOME).head(N_OUTCOMES)
+        table = self._pivot(s.OUTCOME).filter(pl.sum_horizontal(self.splits) >= FLOOR).head(N_OUTCOMES)
         rows = [Row(label="Subjects with the outcome at least once")]
         for record in table.iter_rows(named=True):
-            pairs = [(int(record[split]), size) for split, size in zip(self.splits, self.sizes, strict=True)]
-            cells = [mask_part(count, size) or _share_text(count, size) for count, size in pairs]
+            cells = [
+                HIDDEN if mask else mask_part(record[split], size) or _share_text(record[split], size)
+                for split, size, mask in self.columns
+            ]
             rows.append(Row(label=name(record[cohort.VALUE]), cells=cells, indented=True))
         return rows if len(rows) > 1 else []
 
     def _by_category(self, variable: str) -> pl.DataFrame:
+        """One row per category; beyond the most frequent, and below eleven subjects, they are joined unnamed."""
         table = self._pivot(variable)
-        kept, rare = table.head(N_CATEGORIES), table.slice(N_CATEGORIES)
+        is_kept = (pl.sum_horizontal(self.splits) >= FLOOR) & (pl.int_range(pl.len()) < N_CATEGORIES)
+        kept, rare = table.filter(is_kept), table.filter(~is_kept)
         if rare.is_empty():
             return kept
         other = rare.select(pl.lit(OTHER).alias(cohort.VALUE), *(pl.sum(split) for split in self.splits))
-        return pl.concat([kept, other.cast(dict(kept.schema))])
+        return pl.concat([kept, other.cast(kept.schema)])
 
     def _pivot(self, variable: str) -> pl.DataFrame:
         """One row per value, one column per split, most frequent first."""
@@ -161,7 +167,7 @@ class _Groups:
     def _share_difference(self, table: pl.DataFrame, masked: dict[str, list[str | None]]) -> str:
         if not set(COMPARED) <= set(self.splits):
             return ""
-        if any(any(masked[split]) or table[split].sum() < FLOOR for split in COMPARED):
+        if any(any(masked[split]) for split in COMPARED) or table.height < 2:
             return HIDDEN
         return f"{share_difference(*(table[split].to_numpy() for split in COMPARED)):.2f}"
 
@@ -185,3 +191,7 @@ def _median_text(values: Floats, weights: Floats) -> str:
 
 def _share_text(count: int, total: int) -> str:
     return f"{count:,} ({100 * count / total:.1f} %)" if total else f"{count:,}"
+
+
+def _all_hidden(n: int) -> list[str | None]:
+    return [HIDDEN] * n

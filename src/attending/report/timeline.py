@@ -8,16 +8,17 @@ always adds up. Patients are numbered, times are relative: no id and no date is 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
 from attending import schema as s
 from attending.report.names import kind_name, readable
 
-SAMPLE, DAYS, VALUE_TEXT, HAPPENED = "sample", "days", "value_text", "happened"
 BACKGROUND = -1
+REPEATS = "repeats"
 N_CHIPS, N_VISITS = 8, 9
 WIDTH, LEFT, RIGHT, TOP, HALF, AXIS_ROOM = 960.0, 30.0, 120.0, 26.0, 52.0, 34.0
 TOLERANCE = 5e-3
@@ -107,15 +108,34 @@ class Timeline:
     n_events: int = 0
 
 
-@dataclass(frozen=True)
-class _Visit:
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A code, with one value, as often as it occurs in a visit, and what it contributes in all."""
+
+    code: str
+    name: str
+    value: str
+    n: int
+    contribution: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """What happened in one visit; its ordinal counts from 0, `BACKGROUND` is what belongs to no visit."""
+
     ordinal: int
     days: float
-    events: list[dict[str, object]]
+    events: list[Event]
 
     @property
     def total(self) -> float:
-        return math.fsum(_contribution(event) for event in self.events)
+        """The sum of the visit's contributions."""
+        return math.fsum(event.contribution for event in self.events)
+
+    @property
+    def n_events(self) -> int:
+        """How many events the visit has, repeats counted."""
+        return sum(event.n for event in self.events)
 
 
 class Patients:
@@ -132,23 +152,24 @@ class Patients:
 def timelines(samples: pl.DataFrame, events: pl.DataFrame, patients: Patients, n: int) -> list[Timeline]:
     """Return the first `n` explained samples as timelines."""
     return [
-        timeline(sample, events.filter(pl.col(SAMPLE) == sample[SAMPLE]), patients)
+        timeline(sample, events.filter(pl.col(s.SAMPLE) == sample[s.SAMPLE]), patients)
         for sample in samples.head(n).iter_rows(named=True)
     ]
 
 
-def timeline(sample: dict[str, object], events: pl.DataFrame, patients: Patients) -> Timeline:
+def timeline(sample: dict[str, Any], events: pl.DataFrame, patients: Patients) -> Timeline:
     """Lay out one explained sample."""
     visits = _visits(events)
-    base, logit, probability = (float(str(sample[key])) for key in (s.BASE, s.LOGIT, s.PROBABILITY))
+    kept = _strongest(visits)
+    base, logit, probability = sample[s.BASE], sample[s.LOGIT], sample[s.PROBABILITY]
     total = math.fsum(visit.total for visit in visits)
     is_exact = abs(base + total - logit) <= TOLERANCE * max(1.0, abs(logit))
-    outcome = str(sample[s.DESCRIPTION] or readable(str(sample[s.OUTCOME])))
-    happened = sample.get(HAPPENED)
+    outcome = sample[s.DESCRIPTION] or readable(sample[s.OUTCOME])
+    happened = sample.get(s.HAPPENED)
     return Timeline(
-        heading=f"Patient {patients.number(int(str(sample[s.SUBJECT_ID])))}",
+        heading=f"Patient {patients.number(sample[s.SUBJECT_ID])}",
         outcome=outcome,
-        code=str(sample[s.OUTCOME]).split(s.SEPARATOR)[-1],
+        code=sample[s.OUTCOME].split(s.SEPARATOR)[-1],
         probability=percent(probability),
         base_probability=percent(_sigmoid(base)),
         probability_share=round(100 * probability, 2),
@@ -159,8 +180,8 @@ def timeline(sample: dict[str, object], events: pl.DataFrame, patients: Patients
         identity=_identity(base, total, logit, is_exact),
         is_exact=is_exact,
         happened=None if happened is None else bool(happened),
-        strip=_strip(visits),
-        cards=_cards(visits),
+        strip=_strip(visits, kept),
+        cards=_cards(visits, kept),
         n_events=events.height,
     )
 
@@ -186,35 +207,70 @@ def before(days: float) -> str:
     return "at the prediction"
 
 
-def _visits(events: pl.DataFrame) -> list[_Visit]:
+def _visits(events: pl.DataFrame) -> list[Visit]:
     """Return the visits in order of time; what is not of a visit is the background, first."""
-    is_timed = pl.col(DAYS).is_not_null() & (pl.col(s.VISIT).fill_null(BACKGROUND) >= 0)
-    ordinal = pl.when(is_timed).then(s.VISIT).otherwise(BACKGROUND)
-    ordered = events.with_columns(ordinal.alias(s.VISIT)).sort(s.VISIT, maintain_order=True)
-    return [
-        _Visit(
-            ordinal=int(group.item(0, s.VISIT)),
-            days=float(group.sort(DAYS, nulls_last=False).item(-1, DAYS) or 0.0),
-            events=list(group.iter_rows(named=True)),
+    is_timed = pl.col(s.DAYS).fill_nan(None).is_not_null() & (pl.col(s.VISIT).fill_null(BACKGROUND) >= 0)
+    days = pl.col(s.DAYS).cast(pl.Float64).fill_nan(None)
+    value = (
+        pl.col(s.VALUE_TEXT)
+        if s.VALUE_TEXT in events.columns
+        else pl.lit(None, pl.String).alias(s.VALUE_TEXT)
+    )
+    repeats = (
+        events.with_columns(
+            pl.when(is_timed).then(s.VISIT).otherwise(BACKGROUND).alias(s.VISIT), value.fill_null("")
         )
-        for group in ordered.partition_by(s.VISIT, maintain_order=True)
+        .group_by(s.VISIT, s.CODE, s.VALUE_TEXT, maintain_order=True)
+        .agg(
+            pl.first(s.DESCRIPTION),
+            pl.col(s.ATTRIBUTION).cast(pl.Float64).sum(),
+            days.max(),
+            pl.len().alias(REPEATS),
+        )
+        .sort(s.VISIT, maintain_order=True)
+    )
+    return [
+        Visit(
+            ordinal=int(group.item(0, s.VISIT)),
+            days=max(
+                (row[s.DAYS] for row in group.iter_rows(named=True) if row[s.DAYS] is not None), default=0.0
+            ),
+            events=[_event(row) for row in group.iter_rows(named=True)],
+        )
+        for group in repeats.partition_by(s.VISIT, maintain_order=True)
     ]
 
 
-def _cards(visits: Sequence[_Visit]) -> list[VisitCard]:
-    """Return the strongest visits in order of time, and one card for the rest."""
-    strongest = sorted(visits, key=lambda visit: (-abs(visit.total), -visit.ordinal))[:N_VISITS]
-    kept = [visit for visit in visits if visit in strongest]
-    rest = [visit for visit in visits if visit not in strongest]
-    scale = max((abs(_contribution(event)) for visit in visits for event in visit.events), default=0.0)
+def _event(row: dict[str, Any]) -> Event:
+    return Event(
+        code=row[s.CODE],
+        name=row[s.DESCRIPTION] or readable(row[s.CODE]),
+        value=row[s.VALUE_TEXT],
+        n=row[REPEATS],
+        contribution=row[s.ATTRIBUTION],
+    )
+
+
+def _strongest(visits: Sequence[Visit]) -> list[Visit]:
+    """Return the visits that are shown in full, in order of time."""
+    ranked = sorted(visits, key=lambda visit: (-abs(visit.total), -visit.ordinal))
+    n_visits = N_VISITS if len(visits) > N_VISITS + 1 else len(visits)
+    kept = {visit.ordinal for visit in ranked[:n_visits]}
+    return [visit for visit in visits if visit.ordinal in kept]
+
+
+def _cards(visits: Sequence[Visit], kept: Sequence[Visit]) -> list[VisitCard]:
+    """Return the kept visits in order of time, and one card for the rest."""
+    scale = max((abs(event.contribution) for visit in visits for event in visit.events), default=0.0)
     cards = [_card(visit, scale) for visit in kept]
-    return [_rest_card(rest), *cards] if rest else cards
+    rest = [visit for visit in visits if visit not in kept]
+    return [*cards, _rest_card(rest)] if rest else cards
 
 
-def _card(visit: _Visit, scale: float) -> VisitCard:
-    order = sorted(visit.events, key=lambda event: (-abs(_contribution(event)), str(event[s.CODE])))
-    n_chips = N_CHIPS if len(order) > N_CHIPS + 1 else len(order)  # "1 more" takes the room of the one
-    rest = math.fsum(_contribution(event) for event in order[n_chips:])
+def _card(visit: Visit, scale: float) -> VisitCard:
+    order = sorted(visit.events, key=lambda event: (-abs(event.contribution), event.code, event.value))
+    n_chips = N_CHIPS if len(order) > N_CHIPS + 1 else len(order)  # "1 more" would take the room of the one
+    rest = order[n_chips:]
     background = visit.ordinal == BACKGROUND
     return VisitCard(
         number="" if background else str(visit.ordinal + 1),
@@ -222,43 +278,40 @@ def _card(visit: _Visit, scale: float) -> VisitCard:
         total=signed(visit.total),
         raises=visit.total >= 0,
         chips=[_chip(event, scale) for event in order[:n_chips]],
-        n_more=len(order) - n_chips,
-        more=signed(rest, 3),
+        n_more=sum(event.n for event in rest),
+        more=signed(math.fsum(event.contribution for event in rest), 3),
     )
 
 
-def _rest_card(rest: Iterable[_Visit]) -> VisitCard:
-    rest = list(rest)
+def _rest_card(rest: Sequence[Visit]) -> VisitCard:
     total = math.fsum(visit.total for visit in rest)
     return VisitCard(
         number="…",
-        when=f"{len(rest)} more visit{'s' if len(rest) > 1 else ''}",
+        when=f"{len(rest)} more visits, each weaker than those above",
         total=signed(total),
         raises=total >= 0,
         chips=[],
-        n_more=sum(len(visit.events) for visit in rest),
+        n_more=sum(visit.n_events for visit in rest),
         more=signed(total, 3),
     )
 
 
-def _chip(event: dict[str, object], scale: float) -> Chip:
-    contribution, code = _contribution(event), str(event[s.CODE])
-    kind = code.split(s.SEPARATOR)[0]
-    share = math.sqrt(abs(contribution) / scale) if scale > 0 else 0.0
-    name = str(event[s.DESCRIPTION] or "") or readable(code)
-    value = str(event.get(VALUE_TEXT) or "")
+def _chip(event: Event, scale: float) -> Chip:
+    kind = event.code.split(s.SEPARATOR)[0]
+    words = [event.name, event.value, f"{event.n} times" if event.n > 1 else ""]
+    what = ", ".join(word for word in words if word)
     return Chip(
-        name=name,
+        name=event.name,
         kind=SHORT_KINDS.get(kind, ""),
-        value=value,
-        text=signed(contribution),
-        title=f"{kind_name(kind)}: {name}{f', {value}' if value else ''} — contributes {signed(contribution, 4)}",
-        raises=contribution >= 0,
-        strength=round(100 * share),
+        value=" ".join(word for word in (event.value, f"×{event.n}" if event.n > 1 else "") if word),
+        text=signed(event.contribution),
+        title=f"{kind_name(kind)}: {what}, contributes {signed(event.contribution, 4)}",
+        raises=event.contribution >= 0,
+        strength=round(100 * math.sqrt(abs(event.contribution) / scale)) if scale > 0 else 0,
     )
 
 
-def _strip(visits: Sequence[_Visit]) -> Strip:
+def _strip(visits: Sequence[Visit], kept: Sequence[Visit]) -> Strip:
     timed = [visit for visit in visits if visit.ordinal != BACKGROUND]
     span = max([-visit.days for visit in timed] + [1.0])
     scale = max((abs(visit.total) for visit in timed), default=0.0) or 1.0
@@ -272,9 +325,9 @@ def _strip(visits: Sequence[_Visit]) -> Strip:
         Bar(
             x=place(visit.days),
             y=round(middle - HALF * visit.total / scale, 1),
-            number=str(visit.ordinal + 1),
+            number=str(visit.ordinal + 1) if visit in kept else "",
             raises=visit.total >= 0,
-            title=f"Visit {visit.ordinal + 1}, {before(visit.days)}: {len(visit.events)} events, "
+            title=f"Visit {visit.ordinal + 1}, {before(visit.days)}: {visit.n_events} events, "
             f"sum {signed(visit.total, 4)}",
         )
         for visit in timed
@@ -294,11 +347,8 @@ def _identity(base: float, total: float, logit: float, is_exact: bool) -> str:
     shown = f"base {signed(base, 3)} + contributions {signed(total, 3)} = {signed(base + total, 3)}"
     if is_exact:
         return f"{shown}, the logit ({signed(logit, 3)})"
-    return f"{shown}, but the logit is {signed(logit, 3)}: this method leaves {signed(logit - base - total, 3)} unexplained"
-
-
-def _contribution(event: dict[str, object]) -> float:
-    return float(str(event[s.ATTRIBUTION]))
+    rest = signed(logit - base - total, 3)
+    return f"{shown}, but the logit is {signed(logit, 3)}: this method leaves {rest} unexplained"
 
 
 def _sigmoid(logit: float) -> float:
