@@ -10,9 +10,8 @@ import numpy as np
 
 from attending.evaluate.bootstrap import Bootstrap
 from attending.evaluate.comparison import number
-from attending.evaluate.per_outcome import SMALLEST_CELL, small
 from attending.evaluate.pooled import Bins, Pairs
-from attending.evaluate.samples import ALL, Samples
+from attending.evaluate.samples import ALL, SMALLEST_CELL, Samples, small
 from attending.metrics.calibration_curve import cut
 from attending.metrics.decision import confusion, net_benefit, net_benefit_of_all
 from attending.metrics.discrimination import roc_points
@@ -78,7 +77,7 @@ def curves(
 
 
 def _calibration(pairs: Pairs, bootstrap: Bootstrap, confidence: float) -> dict[str, list[float | None]]:
-    bins = Bins.of(pairs, bootstrap, n_bins=500)
+    bins = Bins.of(pairs, bootstrap, n_bins=400)
     estimate = bins.curve(*bins.as_they_are)[:, 0]
     replicates = bootstrap.reduce(bins.tables, bins.curve)
     low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1)

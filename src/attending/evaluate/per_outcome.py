@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from attending.evaluate.comparison import number
-from attending.evaluate.samples import NEW_ONSET, RECURRENT, Samples
+from attending.evaluate.samples import NEW_ONSET, RECURRENT, Samples, small
 from attending.evaluate.scores import Scores
 from attending.metrics.ratio import Array, ratio
 from attending.schema import (
@@ -30,8 +30,6 @@ from attending.schema import (
     SCOPE,
     SUPPRESSED,
 )
-
-SMALLEST_CELL = 11
 
 
 def per_outcome(
@@ -62,16 +60,10 @@ def per_outcome(
     return PER_OUTCOME.check(pl.DataFrame(rows, schema=schema).select(list(schema)), "the outcomes' metrics")
 
 
-def small(counts: Array) -> Array:
-    """Say which counts are too small to be shown; zero is not."""
-    hidden: Array = (counts > 0) & (counts < SMALLEST_CELL)
-    return hidden
-
-
 def _counts(samples: Samples, probability: Array, scope: str) -> dict[str, Array]:
     mask = samples.pairs(scope)
     n, positive = mask.sum(axis=0), (samples.labels & mask).sum(axis=0)
-    error = np.where(mask, probability - samples.labels, 0).astype(np.float64)
+    error = np.where(mask, probability.astype(np.float64) - samples.labels, 0)
     expected = np.where(mask, probability, 0).sum(axis=0, dtype=np.float64)
     return {
         N_SAMPLES: n,

@@ -23,7 +23,7 @@ from attending.metrics.calibration_curve import N_GROUPS, Groups, curve_of_sums,
 from attending.metrics.discrimination import areas, areas_of_bins
 from attending.metrics.ratio import Array, Floats, ratio
 
-N_BINS = 2000
+N_BINS = 1000
 MICRO = ("micro_auroc", "micro_auprc")
 CURVE = ("ici", "e50", "e90", "emax")
 NAMES = (*MICRO, "calibration_intercept", "calibration_slope", *CURVE)

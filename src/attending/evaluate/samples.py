@@ -15,6 +15,7 @@ from attending.errors import ArtifactError
 from attending.metrics.ratio import Array
 
 ALL, NEW_ONSET, RECURRENT = SCOPES = ("all", "new_onset", "recurrent")
+SMALLEST_CELL = 11
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ class Samples:
         """How many subjects there are."""
         return int(self.owner.max()) + 1 if self.n else 0
 
+    @property
+    def has_small_class(self) -> bool:
+        """Whether the one outcome of a binary task happens, or fails to, in 1 to 10 samples: too few to be told."""
+        positive = int(self.labels.sum())
+        return self.is_binary and bool(small(np.array([positive, self.n - positive])).any())
+
     def pairs(self, scope: str) -> NDArray[np.bool_]:
         """Return (n, K): whether the pair of sample and outcome is in `scope`."""
         if scope == ALL:
@@ -71,6 +78,11 @@ class Samples:
         pairs = self.pairs(scope)
         positive, total = (self.labels & pairs).sum(axis=0), pairs.sum(axis=0)
         return np.flatnonzero((positive >= minimum) & (total - positive >= minimum)).tolist()
+
+
+def small(counts: Array) -> NDArray[np.bool_]:
+    """Say which counts are too small to be shown; zero is not."""
+    return (counts > 0) & (counts < SMALLEST_CELL)
 
 
 def check_probabilities(model: str, probability: Array, n: int, n_outcomes: int) -> None:

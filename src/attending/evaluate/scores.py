@@ -94,6 +94,8 @@ def _pair_metrics(
     if samples.is_binary:
         ratios["scaled_brier"] = _scaled_brier(ratios)
         of_pairs = {name: value for name, value in of_pairs.items() if name not in MICRO}
+    if samples.has_small_class:  # these give the count away
+        ratios = {name: value for name, value in ratios.items() if name not in ("prevalence", "scaled_brier")}
     return ratios | of_pairs
 
 
@@ -115,7 +117,7 @@ def _ratios(
 def _error_terms(samples: Samples, probability: Array, mask: Array) -> dict[str, tuple[Floats, Floats]]:
     happened = (samples.labels & mask).sum(axis=1).astype(np.float64)
     n_pairs = mask.sum(axis=1).astype(np.float64)
-    error = np.where(mask, probability - samples.labels, 0).astype(np.float64)
+    error = np.where(mask, probability.astype(np.float64) - samples.labels, 0)
     expected = np.where(mask, probability, 0).sum(axis=1, dtype=np.float64)
     return {
         "prevalence": (happened, n_pairs),

@@ -111,7 +111,7 @@ class _Work:
         self.scores[model] = scores
         self.tables[model] = per_outcome(model, self.samples, probability, scores, self.outcomes, confidence)
         self.curves[model] = [curve.result() for curve in drawn]
-        if self.samples.is_binary and of_tuning is not None:
+        if self.samples.is_binary and of_tuning is not None and not self.samples.has_small_class:
             self.thresholds[model] = thresholds(
                 (self.tuning, of_tuning), (self.samples, probability), self.bootstrap, confidence
             )
@@ -134,6 +134,7 @@ def _recipe(
 
 def _counts(cohort: Cohort, outcomes: pl.DataFrame, work: _Work) -> dict[str, Any]:
     samples = cohort.samples
+    n_labels = samples.labels.sum(axis=1)
     scored = {scope: len(found) for scope, found in next(iter(work.scores.values())).outcomes.items()}
     return {
         "n_samples": samples.n,
@@ -142,7 +143,7 @@ def _counts(cohort: Cohort, outcomes: pl.DataFrame, work: _Work) -> dict[str, An
         "n_scored_outcomes": scored,
         "n_unseen_labels": cohort.n_unseen_labels,
         "n_unseen_codes": cohort.n_unseen_codes,
-        "n_samples_without_label": n_without_positive(samples.labels.sum(axis=1)),
+        "n_samples_without_label": None if samples.has_small_class else n_without_positive(n_labels),
     }
 
 
