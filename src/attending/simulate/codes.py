@@ -1,11 +1,15 @@
 """The titles of the ICD-10-CM codes that the simulator writes."""
 
+import warnings
+
 from attending.simulate.conditions import CONDITIONS, codes_of
 
 
 def titles() -> dict[str, str]:
     """Return the title of each diagnosis code, by code without its dot."""
-    import simple_icd_10_cm  # takes a second to load
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it reads its tables by a deprecated function
+        import simple_icd_10_cm  # takes a second to load
 
     codes = [code for condition in CONDITIONS for code, _ in codes_of(condition.codes)]
     return {code: simple_icd_10_cm.get_description(dotted(code)) for code in codes}

@@ -44,6 +44,7 @@ from attending.schema import (
     SPLIT,
     SPLITS,
     SUBJECT_ID,
+    SUBJECT_SPLITS,
     TEXT_VALUE,
     TIME,
     VISIT_ID,
@@ -55,6 +56,7 @@ from attending.simulate.codes import titles
 from attending.simulate.cohort import FIRST_SUBJECT, blocks, n_blocks, n_in_block
 from attending.simulate.config import Config
 from attending.simulate.records import Tables, main_tables
+from attending.simulate.shards import refuse_others, write_shard, write_table
 
 MEDS_VERSION = "0.4.1"
 SHARES = (0.7, 0.1, 0.2)
@@ -68,14 +70,18 @@ def simulate_meds(config: Config, out: Path) -> dict[str, int]:
     """Write the cohort's events, metadata and truth into `out`; return how many subjects, events and codes.
 
     One block of subjects is held at a time. The same settings give the same bytes.
+
+    Raises:
+        ArtifactError: if `out` holds shards of another cohort.
     """
     counted: Counter[str] = Counter()
-    (out / "data").mkdir(parents=True, exist_ok=True)
+    for folder in (out / "data", out / "truth" / "data"):
+        refuse_others(folder, n_blocks(config))
     truth.write_conditions(out / "truth")
     for block in track(blocks(config), "simulating blocks of patients", n_blocks(config)):
         n_subjects = n_in_block(config, block.index)
         shard = events(main_tables(block, n_subjects))
-        shard.write_parquet(out / "data" / f"{block.index:03}.parquet", compression_level=1)
+        write_shard(out / "data", block.index, shard)
         counted.update(dict(shard[CODE].value_counts().iter_rows()))
         truth.write_block(out / "truth", block, n_subjects)
     _write_metadata(out / "metadata", config, counted)
@@ -217,18 +223,16 @@ def _write_metadata(folder: Path, config: Config, counted: Counter[str]) -> None
     labels = {SEPARATOR.join((LAB, str(lab.itemid), lab.unit or UNKNOWN)): lab.label for lab in LABS}
     named = labels | {SEPARATOR.join((DIAGNOSIS_ICD10, code)): title for code, title in titles().items()}
     codes = sorted(counted)
-    pl.DataFrame(
-        {
-            CODE: codes,
-            DESCRIPTION: [named.get(code) for code in codes],
-            PARENT_CODES: [None] * len(codes),
-            N_EVENTS: [counted[code] for code in codes],
-        },
-        schema=CODES.columns,
-    ).write_parquet(folder / "codes.parquet")
+    described = {
+        CODE: codes,
+        DESCRIPTION: [named.get(code) for code in codes],
+        PARENT_CODES: [None] * len(codes),
+        N_EVENTS: [counted[code] for code in codes],
+    }
+    write_table(folder / "codes.parquet", pl.DataFrame(described, schema=CODES.columns))
     ids = FIRST_SUBJECT + np.arange(config.n_subjects, dtype=np.int64)
-    splits = pl.DataFrame({SUBJECT_ID: ids, SPLIT: pl.Series(_split(ids, config.seed), dtype=pl.String)})
-    splits.write_parquet(folder / "subject_splits.parquet")
+    splits = {SUBJECT_ID: ids, SPLIT: _split(ids, config.seed)}
+    write_table(folder / "subject_splits.parquet", pl.DataFrame(splits, schema=SUBJECT_SPLITS.columns))
     dataset = {
         "dataset_name": "attending simulator",
         "dataset_version": f"seed {config.seed}, {config.n_subjects} subjects{', null' if config.null else ''}",

@@ -1,6 +1,6 @@
 """Write a simulated cohort in the layout of MIMIC-IV: `hosp/*.csv.gz`, `icu/icustays.csv.gz`, `truth/`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +16,7 @@ from attending.simulate.codes import titles
 from attending.simulate.cohort import blocks, n_blocks, n_in_block
 from attending.simulate.config import Config
 from attending.simulate.records import Tables, tables
+from attending.simulate.shards import refuse_others
 
 COLUMNS = {
     "hosp/patients": "subject_id gender anchor_age anchor_year anchor_year_group dod",
@@ -48,7 +49,11 @@ def simulate_mimic4(config: Config, out: Path) -> dict[str, int]:
     """Write the cohort's tables and truth into `out`; return the number of rows of each table.
 
     One block of subjects is held at a time. The same settings give the same bytes.
+
+    Raises:
+        ArtifactError: if `out` holds the truth of another cohort.
     """
+    refuse_others(out / "truth" / "data", n_blocks(config))
     counts = {"subjects": config.n_subjects} | {path.split("/")[1]: 0 for path in COLUMNS}
     truth.write_conditions(out / "truth")
     with ExitStack() as stack:
@@ -84,9 +89,9 @@ def _csv(table: pl.DataFrame, *, header: bool) -> bytes:
 def _gzip(path: Path) -> Iterator[BinaryIO]:
     """Open a gzip file without a name or time in its header, so that equal tables are equal files."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        with igzip.IGzipFile("", "wb", LEVEL, file, mtime=0) as packed:  # type: ignore[no-untyped-call]
-            yield cast(BinaryIO, packed)
+    open_gzip = cast(Callable[..., BinaryIO], igzip.IGzipFile)
+    with path.open("wb") as file, open_gzip("", "wb", LEVEL, file, mtime=0) as packed:
+        yield packed
 
 
 def _write_dictionaries(out: Path) -> None:

@@ -9,8 +9,8 @@
                                `effect` is by how much the log hazard of the condition would be lower had the
                                cause never been: a pair counts for both of its conditions; what lowers is left out.
 
-In null mode the visits of a record were dealt out at random and no closed form is left: `data` and `causes` are
-not written, and the probabilities of `outcomes` are null.
+In null mode the visits of a record were dealt out at random and no closed form is left: `conditions.parquet` alone
+is written.
 """
 
 from pathlib import Path
@@ -20,10 +20,14 @@ import polars as pl
 
 from attending.schema import (
     CODE,
+    CONDITION,
+    DEATH_PROBABILITY,
     DIAGNOSIS_ICD10,
     PREDICTION_TIME,
     PROBABILITY,
+    READMISSION_PROBABILITY,
     SEPARATOR,
+    SHARE,
     SUBJECT_ID,
     VISIT_ID,
 )
@@ -37,37 +41,34 @@ from attending.simulate.conditions import (
     N_CONDITIONS,
     codes_of,
 )
+from attending.simulate.shards import write_shard, write_table
 from attending.simulate.world import Floats, State
 
-CONDITION, NAME, SHARE = "condition", "name", "share"
+NAME = "name"
 CAUSE_VISIT, CAUSE_CONDITION, EFFECT = "cause_visit_id", "cause_condition", "effect"
 ADMISSION_TIME, DISCHARGE_TIME = "admission_time", "discharge_time"
-DEATH_PROBABILITY, READMISSION_PROBABILITY = "in_hospital_death", "readmission_30_days"
 LEAST_EFFECT = 0.5
 
 
 def write_conditions(folder: Path) -> None:
     """Write which codes record each condition, and how often each does."""
-    folder.mkdir(parents=True, exist_ok=True)
     rows = [
         (index, condition.name, SEPARATOR.join((DIAGNOSIS_ICD10, code)), share)
         for index, condition in enumerate(CONDITIONS)
         for code, share in codes_of(condition.codes)
     ]
     types = {CONDITION: pl.Int32(), NAME: pl.String(), CODE: pl.String(), SHARE: pl.Float64()}
-    pl.DataFrame(rows, schema=types, orient="row").write_parquet(folder / "conditions.parquet")
+    write_table(folder / "conditions.parquet", pl.DataFrame(rows, schema=types, orient="row"))
 
 
 def write_block(folder: Path, block: Block, n_subjects: int) -> None:
     """Write the truth of a block's first `n_subjects`."""
-    parts = {"outcomes": outcomes(block)}
-    if not block.config.null:
-        parts |= {"data": probabilities(block), "causes": causes(block)}
+    if block.config.null:
+        return
     last = FIRST_SUBJECT + int(block.subjects.number[n_subjects - 1])
+    parts = {"outcomes": outcomes(block), "data": probabilities(block), "causes": causes(block)}
     for name, frame in parts.items():
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        wanted = frame.filter(pl.col(SUBJECT_ID) <= last)
-        wanted.write_parquet(folder / name / f"{block.index:03}.parquet", compression_level=1)
+        write_shard(folder / name, block.index, frame.filter(pl.col(SUBJECT_ID) <= last))
 
 
 def probabilities(block: Block) -> pl.DataFrame:
@@ -91,26 +92,18 @@ def outcomes(block: Block) -> pl.DataFrame:
     death = world.death_in_hospital(visits.state)
     # The record of a subject ends at the last visit allowed: none can follow it.
     readmitted = world.readmission(visits.state) * (visits.visit < world.MAX_VISITS - 1)
-    unknown = pl.lit(None, pl.Float32)
-    known = pl.lit(not block.config.null)
-    return (
-        pl.DataFrame(
-            {
-                SUBJECT_ID: block.subject_id,
-                VISIT_ID: block.visit_id,
-                ADMISSION_TIME: moments(visits.admission),
-                DISCHARGE_TIME: moments(visits.discharge),
-                DEATH_PROBABILITY: death.astype(np.float32),
-                READMISSION_PROBABILITY: readmitted.astype(np.float32),
-                "died": visits.died,
-            }
-        )
-        .with_columns(
-            pl.when(known).then(DEATH_PROBABILITY).otherwise(unknown),
-            pl.when(known & ~pl.col("died")).then(READMISSION_PROBABILITY).otherwise(unknown),
-        )
-        .drop("died")
+    frame = pl.DataFrame(
+        {
+            SUBJECT_ID: block.subject_id,
+            VISIT_ID: block.visit_id,
+            ADMISSION_TIME: moments(visits.admission),
+            DISCHARGE_TIME: moments(visits.discharge),
+            DEATH_PROBABILITY: death,
+            READMISSION_PROBABILITY: readmitted.astype(np.float32),
+        }
     )
+    left = pl.Series(~visits.died)
+    return frame.with_columns(pl.when(left).then(READMISSION_PROBABILITY).alias(READMISSION_PROBABILITY))
 
 
 def causes(block: Block) -> pl.DataFrame:
