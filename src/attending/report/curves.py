@@ -51,10 +51,10 @@ def plots(curves: Mapping[str, Any], metrics: comparison.Metrics, n: int) -> Cur
 
 
 def _colours(metrics: comparison.Metrics, n: int) -> dict[str, int]:
-    """Return the models that are drawn, best first, and their colours: the best baseline is grey."""
-    order = [row.name for row in comparison.rows(metrics)]
+    """Return the models that are drawn, best first, then baselines, and their colours: the best baseline is grey."""
     best = metrics.get("best_baseline")
-    shown = [name for name in order if name != best][: max(0, n - bool(best))]
+    order = sorted(comparison.rows(metrics), key=lambda row: row.is_baseline)
+    shown = [row.name for row in order if row.name != best][: max(0, n - bool(best))]
     colours = {name: 1 + at % (N_COLOURS - 1) for at, name in enumerate(shown)}
     return colours | ({best: BASELINE_COLOUR} if best else {})
 

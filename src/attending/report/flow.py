@@ -73,7 +73,7 @@ def steps(flow: Sequence[Mapping[str, Any]]) -> list[Step]:
     return shown
 
 
-def draw(source: Box | None, shown: Sequence[Step], splits: Sequence[tuple[str, str, str]]) -> Drawing:
+def draw(source: Box | None, shown: Sequence[Step], splits: Sequence[tuple[str, ...]]) -> Drawing:
     """Lay out the flow: the source on top, a box per step with what it left out at its side, the splits below."""
     boxes, arrows, y = [], [], 1.0
     if source:
@@ -135,7 +135,7 @@ def _side(step: Step, box: Box) -> Box:
     )
 
 
-def _split_boxes(splits: Sequence[tuple[str, str, str]], y: float) -> list[Box]:
+def _split_boxes(splits: Sequence[tuple[str, ...]], y: float) -> list[Box]:
     width = (WIDTH - 2 - 20 * (len(splits) - 1)) / max(1, len(splits))
     return [
         Box(

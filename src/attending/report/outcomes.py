@@ -51,14 +51,13 @@ def outcome_table(
 
 
 def _most_frequent(per_outcome: pl.DataFrame, model: str, n: int) -> list[str]:
+    """Return the outcomes that happened, those of hidden frequency last."""
     if per_outcome.is_empty():
         return []
-    whole = per_outcome.filter((pl.col(s.MODEL) == model) & (pl.col(s.SCOPE) == ALL))
-    return (
-        whole.sort(s.N_POSITIVE, s.OUTCOME, descending=[True, False], nulls_last=True)[s.OUTCOME]
-        .head(n)
-        .to_list()
-    )
+    is_shown = pl.col(s.AUROC).is_not_null() | (pl.col(s.N_POSITIVE) > 0)
+    whole = per_outcome.filter((pl.col(s.MODEL) == model) & (pl.col(s.SCOPE) == ALL) & is_shown)
+    order = whole.sort(s.N_POSITIVE, s.OUTCOME, descending=[True, False], nulls_last=True)
+    return order[s.OUTCOME].head(n).to_list()
 
 
 def _frequency(row: Row) -> list[Interval | str]:

@@ -14,6 +14,7 @@ from attending.report.figures import Figure, draw
 from attending.report.ledger import LedgerTable, ledger_table
 from attending.report.names import sentence
 from attending.report.settings import ReportConfig
+from attending.report.suppression import HIDDEN
 from attending.report.table_one import Row, TableOne, table_one
 from attending.report.timeline import Patients, Timeline, timelines
 
@@ -164,7 +165,7 @@ def _header(table: TableOne) -> list[tuple[str, str]]:
 def _flow(evidence: Evidence, table: TableOne, ledger: LedgerTable) -> flow.Drawing:
     predictions = table.rows[0].cells
     splits = [
-        (name, f"{size} subjects", f"{n} samples")
+        (name, f"{size} subjects", *([] if n == HIDDEN else [f"{n} samples"]))
         for (name, size), n in zip(_header(table), predictions, strict=True)
     ]
     return flow.draw(_source(evidence, ledger), flow.steps(evidence.flow), splits)

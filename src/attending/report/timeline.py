@@ -18,8 +18,10 @@ from attending import schema as s
 from attending.report.names import kind_name, readable
 
 BACKGROUND = -1
+FOR_LIFE = (s.SEX, s.BIRTH)
 REPEATS = "repeats"
 N_CHIPS, N_VISITS = 8, 9
+NODE, SMALL_NODE = 9.0, 4.0
 WIDTH, LEFT, RIGHT, TOP, HALF, AXIS_ROOM = 960.0, 30.0, 120.0, 26.0, 52.0, 34.0
 TOLERANCE = 5e-3
 UNITS = (
@@ -68,6 +70,7 @@ class Bar:
 
     x: float
     y: float
+    radius: float
     number: str
     raises: bool
     title: str
@@ -208,9 +211,10 @@ def before(days: float) -> str:
 
 
 def _visits(events: pl.DataFrame) -> list[Visit]:
-    """Return the visits in order of time; what is not of a visit is the background, first."""
-    is_timed = pl.col(s.DAYS).fill_nan(None).is_not_null() & (pl.col(s.VISIT).fill_null(BACKGROUND) >= 0)
+    """Return the visits in order of time; what is not of a visit, or holds for life, is the background, first."""
     days = pl.col(s.DAYS).cast(pl.Float64).fill_nan(None)
+    kind = pl.col(s.CODE).str.split(s.SEPARATOR).list.first()
+    is_timed = days.is_not_null() & (pl.col(s.VISIT).fill_null(BACKGROUND) >= 0) & ~kind.is_in(FOR_LIFE)
     value = (
         pl.col(s.VALUE_TEXT)
         if s.VALUE_TEXT in events.columns
@@ -218,37 +222,37 @@ def _visits(events: pl.DataFrame) -> list[Visit]:
     )
     repeats = (
         events.with_columns(
-            pl.when(is_timed).then(s.VISIT).otherwise(BACKGROUND).alias(s.VISIT), value.fill_null("")
+            pl.when(is_timed).then(s.VISIT).otherwise(BACKGROUND).alias(s.VISIT), days, value.fill_null("")
         )
-        .group_by(s.VISIT, s.CODE, s.VALUE_TEXT, maintain_order=True)
-        .agg(
-            pl.first(s.DESCRIPTION),
-            pl.col(s.ATTRIBUTION).cast(pl.Float64).sum(),
-            days.max(),
-            pl.len().alias(REPEATS),
-        )
+        .group_by(s.VISIT, s.CODE, s.DESCRIPTION, s.VALUE_TEXT, maintain_order=True)
+        .agg(pl.col(s.ATTRIBUTION).cast(pl.Float64).sum(), pl.max(s.DAYS), pl.len().alias(REPEATS))
         .sort(s.VISIT, maintain_order=True)
     )
-    return [
-        Visit(
-            ordinal=int(group.item(0, s.VISIT)),
-            days=max(
-                (row[s.DAYS] for row in group.iter_rows(named=True) if row[s.DAYS] is not None), default=0.0
-            ),
-            events=[_event(row) for row in group.iter_rows(named=True)],
-        )
-        for group in repeats.partition_by(s.VISIT, maintain_order=True)
-    ]
+    groups = repeats.partition_by(s.VISIT, maintain_order=True)
+    first = -1 if groups and groups[0].item(0, s.VISIT) == BACKGROUND else 0
+    return [_visit(ordinal, group) for ordinal, group in enumerate(groups, start=first)]
+
+
+def _visit(ordinal: int, group: pl.DataFrame) -> Visit:
+    rows = list(group.iter_rows(named=True))
+    days = max((row[s.DAYS] for row in rows if row[s.DAYS] is not None), default=0.0)
+    return Visit(ordinal=ordinal, days=days, events=[_event(row) for row in rows])
 
 
 def _event(row: dict[str, Any]) -> Event:
     return Event(
         code=row[s.CODE],
-        name=row[s.DESCRIPTION] or readable(row[s.CODE]),
+        name=_name(row[s.CODE], row[s.DESCRIPTION] or ""),
         value=row[s.VALUE_TEXT],
         n=row[REPEATS],
         contribution=row[s.ATTRIBUTION],
     )
+
+
+def _name(code: str, description: str) -> str:
+    """Return the event's description, if it says more than the code does."""
+    is_bare = not description or s.SEPARATOR in description or description == description.upper()
+    return readable(code) if is_bare or code.startswith(s.SEX + s.SEPARATOR) else description
 
 
 def _strongest(visits: Sequence[Visit]) -> list[Visit]:
@@ -264,18 +268,18 @@ def _cards(visits: Sequence[Visit], kept: Sequence[Visit]) -> list[VisitCard]:
     scale = max((abs(event.contribution) for visit in visits for event in visit.events), default=0.0)
     cards = [_card(visit, scale) for visit in kept]
     rest = [visit for visit in visits if visit not in kept]
-    return [*cards, _rest_card(rest)] if rest else cards
+    return [*cards, _rest_card(rest, scale)] if rest else cards
 
 
 def _card(visit: Visit, scale: float) -> VisitCard:
     order = sorted(visit.events, key=lambda event: (-abs(event.contribution), event.code, event.value))
     n_chips = N_CHIPS if len(order) > N_CHIPS + 1 else len(order)  # "1 more" would take the room of the one
     rest = order[n_chips:]
-    background = visit.ordinal == BACKGROUND
+    when = "Background" if visit.ordinal == BACKGROUND else before(visit.days)
     return VisitCard(
-        number="" if background else str(visit.ordinal + 1),
-        when="Background" if background else before(visit.days),
-        total=signed(visit.total),
+        number="" if visit.ordinal == BACKGROUND else str(visit.ordinal + 1),
+        when=when[:1].upper() + when[1:],
+        total=signed(visit.total, _digits(scale)),
         raises=visit.total >= 0,
         chips=[_chip(event, scale) for event in order[:n_chips]],
         n_more=sum(event.n for event in rest),
@@ -283,12 +287,12 @@ def _card(visit: Visit, scale: float) -> VisitCard:
     )
 
 
-def _rest_card(rest: Sequence[Visit]) -> VisitCard:
+def _rest_card(rest: Sequence[Visit], scale: float) -> VisitCard:
     total = math.fsum(visit.total for visit in rest)
     return VisitCard(
         number="…",
         when=f"{len(rest)} more visits, each weaker than those above",
-        total=signed(total),
+        total=signed(total, _digits(scale)),
         raises=total >= 0,
         chips=[],
         n_more=sum(visit.n_events for visit in rest),
@@ -304,11 +308,16 @@ def _chip(event: Event, scale: float) -> Chip:
         name=event.name,
         kind=SHORT_KINDS.get(kind, ""),
         value=" ".join(word for word in (event.value, f"×{event.n}" if event.n > 1 else "") if word),
-        text=signed(event.contribution),
+        text=signed(event.contribution, _digits(scale)),
         title=f"{kind_name(kind)}: {what}, contributes {signed(event.contribution, 4)}",
         raises=event.contribution >= 0,
         strength=round(100 * math.sqrt(abs(event.contribution) / scale)) if scale > 0 else 0,
     )
+
+
+def _digits(scale: float) -> int:
+    """Return how many decimals contributions need where the strongest is `scale`."""
+    return 2 if scale >= 0.095 else 3
 
 
 def _strip(visits: Sequence[Visit], kept: Sequence[Visit]) -> Strip:
@@ -318,21 +327,37 @@ def _strip(visits: Sequence[Visit], kept: Sequence[Visit]) -> Strip:
     room = WIDTH - LEFT - RIGHT
 
     def place(days: float) -> float:
-        return round(LEFT + room * (1 + days / span), 1)
+        return LEFT + room * (1 + days / span)
 
+    radii = [NODE if visit in kept else SMALL_NODE for visit in timed]
+    places = _apart([place(visit.days) for visit in timed], radii, LEFT + room)
     middle = TOP + HALF
     bars = [
         Bar(
-            x=place(visit.days),
+            x=round(x, 1),
             y=round(middle - HALF * visit.total / scale, 1),
+            radius=NODE if visit in kept else SMALL_NODE,
             number=str(visit.ordinal + 1) if visit in kept else "",
             raises=visit.total >= 0,
             title=f"Visit {visit.ordinal + 1}, {before(visit.days)}: {visit.n_events} events, "
             f"sum {signed(visit.total, 4)}",
         )
-        for visit in timed
+        for visit, x in zip(timed, places, strict=True)
     ]
-    return Strip(bars=bars, ticks=[(place(-days), text) for days, text in _ticks(span)])
+    return Strip(bars=bars, ticks=[(round(place(-days), 1), text) for days, text in _ticks(span)])
+
+
+def _apart(places: Sequence[float], radii: Sequence[float], last: float) -> list[float]:
+    """Move nodes that would cover each other just as far apart as they need to be, where there is room."""
+    if not places or LEFT + 2 * sum(radii) > last:
+        return list(places)
+    moved = list(places)
+    for at in range(1, len(moved)):
+        moved[at] = max(moved[at], moved[at - 1] + radii[at - 1] + radii[at] + 1)
+    moved[-1] = min(moved[-1], last)
+    for at in range(len(moved) - 2, -1, -1):
+        moved[at] = min(moved[at], moved[at + 1] - radii[at] - radii[at + 1] - 1)
+    return moved
 
 
 def _ticks(span: float) -> list[tuple[float, str]]:
