@@ -428,7 +428,9 @@ def test_no_mutation_crashes_it_and_no_line_is_lost(tmp_path, capsys, data):
         content = content[:place] + data.draw(MUTATIONS) + content[place + length :]
     for stale in ("raw", "out"):
         shutil.rmtree(tmp_path / stale, ignore_errors=True)
-    folder = write(tmp_path / "raw", **{name: content})
+    others = dict.fromkeys(path.rpartition("/")[2] for path in TABLES)
+    others |= {"patients": PATIENTS, "admissions": ADMISSIONS, name: content}
+    folder = write(tmp_path / "raw", **others)
     try:
         run(folder, tmp_path / "out", sizes=TINY_SIZES if data.draw(st.booleans()) else None)
     except AttendingError as error:

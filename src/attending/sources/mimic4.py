@@ -270,7 +270,7 @@ def _unless_numeric(words: str, value: str) -> pl.Expr:
 
 
 def lab_events(rows: pl.DataFrame, context: Context) -> list[pl.DataFrame]:
-    """Give laboratory results: the number, or the words where there is none (`NEG`, `>500`)."""
+    """Give laboratory results: the number, else the words (`NEG`, `>500`), which may stand in the comments."""
     return [
         event(
             rows,
@@ -278,7 +278,7 @@ def lab_events(rows: pl.DataFrame, context: Context) -> list[pl.DataFrame]:
             time=col("charttime"),
             available=col("storetime"),
             numeric=col("valuenum"),
-            text=_unless_numeric("value", "valuenum"),
+            text=pl.when(col("valuenum").is_null()).then(first_of(col("value"), col("comments"))),
             visit=VISIT,
         )
     ]
@@ -326,7 +326,7 @@ RESULTS = (
     Table(
         name="labevents",
         path="hosp/labevents",
-        columns=(*PERSON, ITEM, *CHARTED, *MEASURED),
+        columns=(*PERSON, ITEM, *CHARTED, *MEASURED, text("comments")),
         events=lab_events,
     ),
     Table(

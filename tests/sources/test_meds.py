@@ -1,0 +1,180 @@
+"""MEDS data sets: rows kept as they are, in one file or many, whatever their extension columns."""
+
+import json
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+import meds
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from attending.artifact import Manifest
+from attending.config import Component
+from attending.engine.local import Local
+from attending.errors import SourceError
+from attending.schema import (
+    AVAILABLE_TIME,
+    CODE,
+    COLUMN,
+    DESCRIPTION,
+    LINE,
+    NUMERIC_VALUE,
+    ORIGIN,
+    PARENT_CODES,
+    PRIORITY,
+    REASON,
+    SPLIT,
+    SUBJECT_ID,
+    TEXT_VALUE,
+    TIME,
+    VISIT_ID,
+)
+from attending.stages.ingest import Sizes, ingest
+from tiny_mimic import run as ingest_tiny
+from tiny_mimic import write as write_tiny
+
+DAY = datetime(2150, 1, 2)
+ROWS = pl.DataFrame(
+    {
+        SUBJECT_ID: [1, 1, 2, 2, 3],
+        TIME: [None, DAY, DAY, None, DAY],
+        CODE: ["GENDER//F", "DIAGNOSIS//ICD//10//I509", "LAB//1//mg", "GENDER//M", "OWN"],
+        NUMERIC_VALUE: [None, None, 1.5, None, None],
+        "hadm_id": [None, 11, 21, None, None],
+        "priority": ["", "STAT", None, None, None],
+    },
+    schema_overrides={TIME: pl.Datetime("us"), NUMERIC_VALUE: pl.Float32},
+)
+
+
+def run(folder: Path, out: Path, **options: object) -> Manifest:
+    return ingest(Component(name="meds"), folder, out, engine=Local(1), **options)
+
+
+def put(path: Path, frame: pl.DataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(path)
+
+
+def events(out: Path) -> pl.DataFrame:
+    return pl.read_parquet(out / "data" / "*.parquet")
+
+
+def test_rows_are_kept_sorted_and_known_when_they_happen(tmp_path):
+    put(tmp_path / "raw" / "data" / "train" / "0.parquet", ROWS[3:])
+    put(tmp_path / "raw" / "data" / "1.parquet", ROWS[:3][::-1])
+    manifest = run(tmp_path / "raw", tmp_path / "out")
+    found = events(tmp_path / "out")
+    assert found.select(SUBJECT_ID, TIME, CODE, VISIT_ID).rows() == [
+        (1, None, "GENDER//F", None),
+        (1, DAY, "DIAGNOSIS//ICD//10//I509", 11),
+        (2, None, "GENDER//M", None),
+        (2, DAY, "LAB//1//mg", 21),
+        (3, DAY, "OWN", None),
+    ]
+    assert found[AVAILABLE_TIME].equals(found[TIME].alias(AVAILABLE_TIME))
+    assert found[PRIORITY].is_null().all()  # theirs is text: not a rank
+    assert set(found[ORIGIN]) == {"meds"}
+    assert manifest.counts["tables"] == {"data/1": 3, "data/train/0": 2}
+
+
+def test_rows_without_subject_or_code_are_set_aside(tmp_path):
+    bad = ROWS.with_columns(
+        pl.Series(SUBJECT_ID, [1, None, 2, 2, 3]), pl.Series(CODE, ["GENDER//F", "X", None, "", "OWN"])
+    )
+    put(tmp_path / "raw" / "data" / "0.parquet", bad)
+    run(tmp_path / "raw", tmp_path / "out")
+    assert events(tmp_path / "out")[CODE].to_list() == ["GENDER//F", "OWN"]
+    (account, *_) = json.loads((tmp_path / "out" / "ledger.json").read_text())["files"]
+    assert (account["lines"], account["accepted"]) == (5, 2)
+    assert account["quarantined"] == {"missing required value": {CODE: 2, SUBJECT_ID: 1}}
+    quarantined = pl.read_parquet(tmp_path / "out" / "quarantine" / "*.parquet")
+    assert quarantined.select(LINE, REASON, COLUMN).rows() == [
+        (2, "missing required value", SUBJECT_ID),
+        (3, "missing required value", CODE),
+        (4, "missing required value", CODE),
+    ]
+
+
+def test_own_splits_and_code_metadata_are_kept(tmp_path):
+    folder = tmp_path / "raw"
+    put(folder / "data" / "0.parquet", ROWS)
+    put(
+        folder / meds.subject_splits_filepath,
+        pl.DataFrame({SUBJECT_ID: [1, 2], SPLIT: ["held_out", "tuning"]}),
+    )
+    codes = {CODE: ["OWN", "DIAGNOSIS//ICD//10//I509"], DESCRIPTION: ["our own", None], "unit": ["mg", None]}
+    put(folder / meds.code_metadata_filepath, pl.DataFrame(codes))
+    run(folder, tmp_path / "out")
+    splits = dict(pl.read_parquet(tmp_path / "out" / "metadata" / "subject_splits.parquet").rows())
+    assert splits[1] == "held_out"
+    assert splits[2] == "tuning"
+    assert splits[3] in {"train", "tuning", "held_out"}
+    found = pl.read_parquet(tmp_path / "out" / "metadata" / "codes.parquet")
+    known = {row[CODE]: row for row in found.iter_rows(named=True)}
+    assert known["OWN"][DESCRIPTION] == "our own"
+    assert known["OWN"]["unit"] == "mg"
+    assert known["DIAGNOSIS//ICD//10//I509"][DESCRIPTION] == "Heart failure, unspecified"
+    assert known["DIAGNOSIS//ICD//10//I509"][PARENT_CODES] == ["ICD10CM/I50.9", "CCSR/CIR019"]
+
+
+def test_a_split_of_another_name_is_refused(tmp_path):
+    put(tmp_path / "raw" / "data" / "0.parquet", ROWS)
+    put(tmp_path / "raw" / meds.subject_splits_filepath, pl.DataFrame({SUBJECT_ID: [1], SPLIT: ["test"]}))
+    with pytest.raises(SourceError, match=r"expected the splits train, tuning, held_out in .*; got test"):
+        run(tmp_path / "raw", tmp_path / "out")
+
+
+def test_a_missing_column_and_a_wrong_type_are_named(tmp_path):
+    put(tmp_path / "a" / "data" / "0.parquet", ROWS.drop(CODE))
+    with pytest.raises(
+        SourceError, match=r"expected a column 'code' of kind text in .*0\.parquet; got subject_id"
+    ):
+        run(tmp_path / "a", tmp_path / "out")
+    put(tmp_path / "b" / "data" / "0.parquet", ROWS.with_columns(pl.col(SUBJECT_ID).cast(pl.String)))
+    with pytest.raises(SourceError, match="expected a column 'subject_id' of kind integer"):
+        run(tmp_path / "b", tmp_path / "out")
+
+
+def test_a_folder_without_data_and_a_damaged_file_are_named(tmp_path):
+    (tmp_path / "raw" / "data").mkdir(parents=True)
+    with pytest.raises(SourceError, match=r"expected Parquet files below .*; found none"):
+        run(tmp_path / "raw", tmp_path / "out")
+    (tmp_path / "raw" / "data" / "0.parquet").write_bytes(b"PAR1 nonsense")
+    with pytest.raises(SourceError, match=r"cannot read .*0\.parquet: ArrowInvalid"):
+        run(tmp_path / "raw", tmp_path / "out")
+
+
+def test_our_own_events_come_back_as_they_were(tmp_path):
+    ingest_tiny(write_tiny(tmp_path / "raw"), tmp_path / "first")
+    run(tmp_path / "first", tmp_path / "second")
+    assert events(tmp_path / "second").equals(events(tmp_path / "first"))
+    for name in ("codes", "subject_splits"):
+        path = Path("metadata") / f"{name}.parquet"
+        assert pl.read_parquet(tmp_path / "second" / path).equals(pl.read_parquet(tmp_path / "first" / path))
+
+
+@pytest.mark.shared
+def test_a_published_data_set_of_the_older_version_keeps_every_row(shared_data, tmp_path):
+    folder = shared_data("mimic-iv-demo-meds")
+    manifest = run(folder, tmp_path / "out", sizes=Sizes(shard_bytes=10 * 2**20))
+    raw = pl.read_parquet(folder / "data" / "**" / "*.parquet")
+    found = events(tmp_path / "out")
+    totals = json.loads((tmp_path / "out" / "ledger.json").read_text())["totals"]
+    assert totals["accepted"] == manifest.counts["events"] == raw.height == found.height == 916_166
+    assert manifest.counts["n_shards"] > 1
+    assert manifest.counts["quarantined"] == 0
+    key = [SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, TEXT_VALUE]
+    ours = found.group_by(*key, VISIT_ID).len()
+    theirs = raw.rename({"hadm_id": VISIT_ID}).group_by(*key, VISIT_ID).len()
+    assert ours.sort(pl.all()).equals(theirs.select(ours.columns).sort(pl.all()))
+    assert Counter(pl.read_parquet(tmp_path / "out" / "metadata" / "subject_splits.parquet")[SPLIT]) == {
+        "train": 80,
+        "tuning": 10,
+        "held_out": 10,
+    }
+    for path in (tmp_path / "out" / "data").glob("*.parquet"):
+        meds.DataSchema.validate(pq.read_table(path))
+    meds.CodeMetadataSchema.validate(pq.read_table(tmp_path / "out" / "metadata" / "codes.parquet"))
