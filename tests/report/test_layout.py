@@ -107,8 +107,9 @@ def test_a_ledger_that_does_not_add_up_says_so() -> None:
         ("MEDICATION//Furosemide", "Furosemide"),
         ("LAB//50912//mg/dL", "50912 · mg/dL"),
         ("GENDER//F", "Sex: Female"),
-        ("HOSPITAL_ADMISSION//URGENT//ED", "Admission: Urgent · ed"),
+        ("HOSPITAL_ADMISSION//URGENT//ED", "Admission: Urgent · ED"),
         ("MEDS_DEATH", "Death"),
+        ("ICU_ADMISSION//Medical", "ICU admission: Medical"),
     ],
 )
 def test_a_code_without_a_name_is_readable(code: str, name: str) -> None:

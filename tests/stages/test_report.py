@@ -208,6 +208,17 @@ def test_the_verdict_is_honest(shift: float, words: str) -> None:
     assert words in verdict(results(shift))
 
 
+def test_a_verdict_on_few_subjects_says_that_they_are_few() -> None:
+    assert "no ranking can be trusted" in verdict(results() | {"n_subjects": 40})
+    assert "no ranking can be trusted" not in verdict(results())
+
+
+def test_an_outcome_of_few_samples_is_left_out(page: str) -> None:
+    table = page[page.index('<section id="outcomes">') : page.index('<section id="patients">')]
+    assert "Pneumonia" not in table
+    assert "Heart failure" in table
+
+
 def test_a_missing_artifact_is_named(study: Study, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"expected an artifact .* found no manifest\.json there"):
         Study(folder=study.folder, models=[tmp_path], attributions=[]).report("missing")

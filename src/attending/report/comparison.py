@@ -12,9 +12,11 @@ from typing import Any
 
 from attending.evaluate.comparison import BASELINES
 from attending.evaluate.samples import ALL, NEW_ONSET, RECURRENT, SCOPES
+from attending.report.names import inline
 
 Metrics = Mapping[str, Any]
 NOTHING = "–"
+FEW = 100
 SCOPE_NAMES = {ALL: "All outcomes", NEW_ONSET: "New onset", RECURRENT: "Recurrent"}
 THIRD = ((ALL, "auprc"), (ALL, "macro_auprc"), (ALL, "recall_at_10"), (ALL, "brier"))
 ABBREVIATIONS = {"auroc": "AUROC", "auprc": "AUPRC", "ici": "ICI", "f1": "F1", "oe": "O/E"}
@@ -103,7 +105,7 @@ def cards(metrics: Metrics) -> list[Card]:
 def verdict(metrics: Metrics) -> str:
     """Say in one or two plain sentences whether the best model beats the best baseline."""
     model, headline, baseline = best_model(metrics), metrics["headline"], metrics.get("best_baseline")
-    name = inline_name(headline)
+    name = inline(metric_name(headline))
     if model in BASELINES:
         return f"Only baselines were run. The best of them in {name} is {model}."
     if baseline is None:
@@ -114,7 +116,9 @@ def verdict(metrics: Metrics) -> str:
     if NEW_ONSET in metrics["models"][model]:
         difference = _cell(metrics, model, NEW_ONSET, headline).difference
         second = _new_onset(difference, lower)
-    return f"{first} {second}".strip()
+    few = metrics.get("n_subjects", FEW) < FEW
+    third = "So few subjects were held out that no ranking can be trusted." if few else ""
+    return " ".join(part for part in (first, second, third) if part)
 
 
 def best_model(metrics: Metrics) -> str:
@@ -176,12 +180,6 @@ def metric_name(metric: str) -> str:
     return name[:1].upper() + name[1:]
 
 
-def inline_name(metric: str) -> str:
-    """Return the metric's name as it stands within a sentence."""
-    name = metric_name(metric)
-    return name if name[1:2].isupper() else name[:1].lower() + name[1:]
-
-
 def _cell(metrics: Metrics, model: str, scope: str, metric: str) -> Cell:
     values = metrics["models"][model].get(scope, {}).get(metric) or {}
     optional = {
@@ -212,7 +210,7 @@ def _third(metrics: Metrics, model: str) -> Card:
             metrics["headline"],
         ):
             is_new = scope == NEW_ONSET
-            name = f"New-onset {inline_name(metric)}" if is_new else metric_name(metric)
+            name = f"New-onset {inline(metric_name(metric))}" if is_new else metric_name(metric)
             note = (
                 "outcomes never seen before in the record" if is_new else "held-out subjects, 95 % interval"
             )

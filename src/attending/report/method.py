@@ -13,7 +13,7 @@ from attending.evaluate.comparison import BASELINES
 from attending.report import comparison
 from attending.report.evidence import Evidence
 from attending.report.ledger import LedgerTable
-from attending.report.names import kind_name, sentence
+from attending.report.names import inline, kind_name, sentence
 from attending.report.settings import ReportConfig
 from attending.report.suppression import SMALL, is_small
 from attending.report.table_one import TableOne
@@ -173,18 +173,27 @@ class About:
         )
         return (
             f"Held-out subjects only. 95 % intervals from {resampled}, the same for every model, so differences are "
-            "paired. Model selection and early stopping used the tuning split."
+            f"paired. Model selection and early stopping used the tuning split.{self._unseen()}"
+        )
+
+    def _unseen(self) -> str:
+        n = self.evidence.metrics.get("n_unseen_labels") or 0
+        shown = SMALL if is_small(n) else f"{n:,}"
+        return (
+            f" {shown} held-out labels are of outcomes too rare to train on, and are not scored." if n else ""
         )
 
     def _seeds(self) -> str:
         seeds = {"events and split": self.evidence.events.seed, "evaluation": self.evidence.evaluation.seed}
         seeds |= {_model_name(manifest): manifest.seed for manifest in self.evidence.models}
+        if len(set(seeds.values())) == 1:
+            return f"{self.evidence.evaluation.seed} for the split, every model and the evaluation"
         return ", ".join(f"{name} {seed}" for name, seed in seeds.items())
 
     def _inputs(self) -> tuple[str, str]:
         kinds = self.evidence.kinds
-        used = ", ".join(f"{kind_name(kind).lower()} ({_number(n, 'code')})" for kind, n in kinds.items())
-        missing = [kind_name(kind).lower() for kind in EXPECTED_INPUTS if kind not in kinds]
+        used = ", ".join(f"{inline(kind_name(kind))} ({_number(n, 'code')})" for kind, n in kinds.items())
+        missing = [inline(kind_name(kind)) for kind in EXPECTED_INPUTS if kind not in kinds]
         return used, ", ".join([*missing, *NEVER_INPUTS]) if kinds else ""
 
 

@@ -18,6 +18,7 @@ KINDS = {
     s.BIRTH: "Birth",
     s.DEATH: "Death",
 }
+ACRONYMS = {"DRG", "ED", "HCPCS", "ICD", "ICU", "IVF", "OMR"}
 BY_LAST_PART = {s.DIAGNOSIS, s.PROCEDURE}
 NAMED_ALONE = {s.MEDICATION, s.LAB}
 
@@ -65,6 +66,13 @@ def kind_name(kind: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return SHOUTED_NAMES as a sentence would have them; text with small letters stays."""
+    """Return SHOUTED_NAMES as a sentence would have them; text with small letters and acronyms stay."""
     text = text.replace("_", " ").strip()
-    return text if text != text.upper() and not text.islower() else text[:1].upper() + text[1:].lower()
+    if text == text.upper():
+        text = " ".join(word if word in ACRONYMS else word.lower() for word in text.split())
+    return text if text[1:2].isupper() else text[:1].upper() + text[1:]
+
+
+def inline(name: str) -> str:
+    """Return a name as it stands within a sentence."""
+    return name if name[1:2].isupper() else name[:1].lower() + name[1:]

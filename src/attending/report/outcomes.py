@@ -31,7 +31,7 @@ def outcome_table(
     model, baseline = comparison.best_model(metrics), metrics.get("best_baseline")
     found = {(row[s.MODEL], row[s.SCOPE], row[s.OUTCOME]): row for row in per_outcome.iter_rows(named=True)}
     order = _most_frequent(per_outcome, model, n)
-    if len(order) < 2:
+    if not order:
         return OutcomeTable()
     wanted = [(model, ALL), *([(baseline, ALL)] if baseline and baseline != model else [])]
     if any(scope == NEW_ONSET for _, scope, _ in found):
@@ -46,29 +46,26 @@ def outcome_table(
         columns=["Happened", "Share", *columns, "Expected / observed"],
         rows=rows,
         note=f"The {len(rows)} most frequent among the held-out samples. Expected / observed is of {model}: "
-        "above 1, it predicts too many. Frequencies that would show 1 to 10 samples are left out.",
+        "above 1, it predicts too many. Outcomes of 1 to 10 samples are left out.",
     )
 
 
 def _most_frequent(per_outcome: pl.DataFrame, model: str, n: int) -> list[str]:
-    """Return the outcomes that happened, those of hidden frequency last."""
+    """Return the outcomes that happened; those of hidden frequency are left out, their AUROC would tell it."""
     if per_outcome.is_empty():
         return []
-    is_shown = pl.col(s.AUROC).is_not_null() | (pl.col(s.N_POSITIVE) > 0)
+    is_shown = (pl.col(s.N_POSITIVE) > 0) & ~pl.col(s.SUPPRESSED)
     whole = per_outcome.filter((pl.col(s.MODEL) == model) & (pl.col(s.SCOPE) == ALL) & is_shown)
-    order = whole.sort(s.N_POSITIVE, s.OUTCOME, descending=[True, False], nulls_last=True)
+    order = whole.sort(s.N_POSITIVE, s.OUTCOME, descending=[True, False])
     return order[s.OUTCOME].head(n).to_list()
 
 
 def _frequency(row: Row) -> list[Interval | str]:
-    """Return how often the outcome happened, unless that is hidden."""
-    if row[s.SUPPRESSED] or row[s.N_POSITIVE] is None:
-        return [NOTHING, NOTHING]
     return [f"{row[s.N_POSITIVE]:,}", f"{100 * row[s.PREVALENCE]:.1f} %"]
 
 
 def _area(row: Row | None) -> Interval:
-    if row is None:
+    if row is None or row[s.SUPPRESSED]:
         return Interval(estimate=None)
     return Interval(estimate=row[s.AUROC], low=row[f"{s.AUROC}_{s.LOW}"], high=row[f"{s.AUROC}_{s.HIGH}"])
 
