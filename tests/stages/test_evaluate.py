@@ -184,6 +184,13 @@ def test_a_truth_of_another_cohort_is_refused_with_counts(tmp_path):
         run(folders, tmp_path / "metrics")
 
 
+def test_a_cohort_without_a_truth_has_no_ceiling(tmp_path):
+    folders = write_study(tmp_path)
+    (folders["truth"] / "data" / "000.parquet").unlink()
+    run(folders, tmp_path / "metrics")
+    assert read(tmp_path / "metrics")["ceiling"] is None
+
+
 def test_no_held_out_sample_is_an_error_that_says_so(tmp_path):
     folders = write_study(tmp_path)
     with writing(tmp_path / "events", Recipe(kind="events", config={}, seed=1)) as writer:

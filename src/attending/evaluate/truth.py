@@ -39,6 +39,9 @@ def ceiling(truth: Path, samples: pl.DataFrame, outcomes: list[str], task: dict[
     Raises:
         ArtifactError: if the truth lacks some of the samples.
     """
+    folder = truth / ("outcomes" if task.get("name") in VISIT_TASKS else "data")
+    if not any(folder.glob("*.parquet")):  # a null cohort has no truth
+        return None
     if task.get("name") in VISIT_TASKS:
         return _of_visits(truth, samples, VISIT_TASKS[task["name"]])
     if "vocabulary" in task:

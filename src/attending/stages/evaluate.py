@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from attending.artifact import (
     Manifest,
@@ -72,7 +73,8 @@ def evaluate(
     samples = cohorts[HELD_OUT].samples
     bootstrap = Bootstrap(samples.n_subjects, config.n_replicates, seed)
     work = _Work(samples, cohorts[TUNING].samples, outcomes, bootstrap, config)
-    with ThreadPoolExecutor(os.cpu_count()) as executor:
+    # The work is spread over threads here; BLAS would only spin threads of its own beside them.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as executor:
         for model in track(list(folders), "evaluating"):
             work.add(model, held_out[model], executor, tuning[model])
         if known is not None:
