@@ -27,11 +27,12 @@ class Config(interface.ModelConfig):
     n_leaves: int = 15
     learning_rate: float = 0.1
     min_leaf: int = 20
+    feature_fraction: float = 0.3
     min_positives: int = 20
     patience: int = 10
 
 
-EXAMPLE = Config(n_tokens=40, n_outcomes=5, n_trees=30, min_leaf=1, min_positives=1, n_leaves=7)
+EXAMPLE = Config(n_tokens=40, n_outcomes=5, n_trees=30, min_leaf=1, min_positives=1, n_leaves=7, feature_fraction=1.0)
 
 
 class Model(interface.Model):
@@ -113,6 +114,8 @@ class Model(interface.Model):
             "num_leaves": self.config.n_leaves,
             "learning_rate": self.config.learning_rate,
             "min_data_in_leaf": self.config.min_leaf,
+            "feature_fraction": self.config.feature_fraction,
+            "max_bin": 31,  # counts are small
             "seed": seed,
             "deterministic": True,
             "force_row_wise": True,

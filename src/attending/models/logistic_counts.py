@@ -18,7 +18,7 @@ from attending.nn import interface
 from attending.nn.counts import WINDOWS_DAYS, count_features, count_matrix, n_count_features
 
 Array = NDArray[np.float32]
-CHOOSING_SAMPLES = 12_000  # the strength is chosen on so many training samples
+CHOOSING_SAMPLES = 8_000  # the strength is chosen on so many training samples
 
 
 class Config(interface.ModelConfig):
@@ -55,15 +55,17 @@ class Model(interface.Model):
         spread = np.sqrt(np.maximum(x.multiply(x).mean(axis=0), 1e-8)).astype(np.float32)
         x, x_tuning = x.multiply(1 / spread).tocsr(), x_tuning.multiply(1 / spread).tocsr()
         some = np.random.default_rng(seed).permutation(x.shape[0])[:CHOOSING_SAMPLES]
-        losses = {}
-        for strength in self.config.strengths if len(self.config.strengths) > 1 else ():
-            solution = _solve(x[some], y[some], strength, self.bias.numpy(), self.config.iterations)
-            losses[strength] = _loss(x_tuning @ solution[:-1] + solution[-1], y_tuning)
-        chosen = min(losses, key=lambda one: losses[one]) if losses else self.config.strengths[0]
-        solution = _solve(x, y, chosen, self.bias.numpy(), self.config.iterations)
+        solution = np.zeros((x.shape[1] + 1, y.shape[1]), dtype=np.float32)
+        solution[-1] = self.bias.numpy()
+        solutions = {}
+        for strength in sorted(self.config.strengths, reverse=True):  # each a warm start for the next
+            solution = _solve(x[some], y[some], strength, solution, self.config.iterations // 2)
+            solutions[_loss(x_tuning @ solution[:-1] + solution[-1], y_tuning)] = (strength, solution)
+        strength, start = solutions[min(solutions)]
+        solution = _solve(x, y, strength, start, self.config.iterations)
         self.weight.copy_(torch.from_numpy(solution[:-1] / spread[:, None]))
         self.bias.copy_(torch.from_numpy(solution[-1]))
-        return {"strength": chosen, "samples": x.shape[0]}
+        return {"strength": strength}
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits of the counts."""
@@ -71,9 +73,9 @@ class Model(interface.Model):
         return Output(logits=features @ self.weight + self.bias)
 
 
-def _solve(x: csr_array, y: Array, strength: float, bias: Array, iterations: int) -> Array:
+def _solve(x: csr_array, y: Array, strength: float, start: Array, iterations: int) -> Array:
     """Minimise the mean loss plus strength/2 · |weights|² over all outcomes at once; the last row is the bias."""
-    shape = (x.shape[1] + 1, y.shape[1])
+    shape = start.shape
     transposed = x.T.tocsr()
 
     def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -85,9 +87,8 @@ def _solve(x: csr_array, y: Array, strength: float, bias: Array, iterations: int
         penalty = strength / 2 * float(np.square(beta[:-1], dtype=np.float64).sum())
         return _loss(logits, y) * y.shape[1] + penalty, gradient.ravel().astype(np.float64)
 
-    start = np.zeros(shape)
-    start[-1] = bias
-    found = minimize(objective, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": iterations})
+    options = {"maxiter": iterations}
+    found = minimize(objective, start.ravel().astype(np.float64), jac=True, method="L-BFGS-B", options=options)
     return found.x.reshape(shape).astype(np.float32)
 
 
