@@ -10,6 +10,7 @@ an interrupted one goes on where it was. `Study` is the Python face of what `att
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -21,7 +22,7 @@ from attending.artifact import Manifest, Recipe, is_current, read_manifest, writ
 from attending.config import Component, Settings
 from attending.data.batches import Config as BatchConfig
 from attending.engine.local import Local
-from attending.errors import ConfigError
+from attending.errors import ConfigError, nearest
 from attending.evaluate.config import Config as EvaluateConfig
 from attending.progress import say
 from attending.report.settings import ReportConfig
@@ -65,7 +66,11 @@ class StudyConfig(Settings):
     task: Component = Component(name="next_diagnoses")
     tokens: TokenConfig = TokenConfig()
     batches: BatchConfig = BatchConfig()
-    models: tuple[Component, ...] = (Component(name="retain"), Component(name="transformer"), Component(name="gru"))
+    models: tuple[Component, ...] = (
+        Component(name="retain"),
+        Component(name="transformer"),
+        Component(name="gru"),
+    )
     baselines: tuple[Component, ...] = tuple(Component(name=name) for name in BASELINES)
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -108,7 +113,9 @@ class Study:
     def __init__(self, config: StudyConfig | None = None, **values: Any) -> None:  # noqa: ANN401 - settings
         self.config = config or settings.build(StudyConfig, values, where="Study(…)")
         if (self.config.data is None) == (self.config.simulate is None):
-            raise ConfigError("expected one of 'data' (a folder of raw files) and 'simulate' in the study; got both or none")
+            raise ConfigError(
+                "expected one of 'data' (a folder of raw files) and 'simulate' in the study; got both or none"
+            )
         _check_components(self.config)
         self.engine = Local(self.config.workers)
 
@@ -135,14 +142,12 @@ class Study:
         return {one.name: one for one in (*self.config.baselines, *self.config.models)}
 
     def model_folder(self, name: str) -> Path:
-        """The artifact of a trained model.
+        """Return the artifact of a trained model.
 
         Raises:
             ConfigError: if the study has no such model.
         """
         if name not in self.components:
-            from attending.errors import nearest
-
             raise ConfigError(f"this study has no model '{name}'{nearest(name, list(self.components))}")
         return self.folder / "models" / name
 
@@ -188,13 +193,17 @@ class Study:
         """Events → labels."""
         from attending.stages.label import label
 
-        return label(self.folder / "events", self.folder / "labels", task=self.config.task, engine=self.engine)
+        return label(
+            self.folder / "events", self.folder / "labels", task=self.config.task, engine=self.engine
+        )
 
     def tokenize(self) -> Manifest:
         """Events → tokens."""
         from attending.stages.tokenize import tokenize
 
-        return tokenize(self.folder / "events", self.folder / "tokens", config=self.config.tokens, engine=self.engine)
+        return tokenize(
+            self.folder / "events", self.folder / "tokens", config=self.config.tokens, engine=self.engine
+        )
 
     def train(self, name: str) -> Manifest:
         """Labels and tokens → a model."""
@@ -211,7 +220,7 @@ class Study:
         )
 
     def predict(self, name: str) -> Manifest:
-        """A model → its predictions for the tuning and held-out samples."""
+        """Model → predictions for the tuning and held-out samples."""
         from attending.stages.predict import predict
 
         model, out = self.model_folder(name), self.folder / "predictions" / name
@@ -236,8 +245,8 @@ class Study:
 
         Without an explainer, the model's exact contributions are used where it has them, else integrated gradients.
         """
-        from attending.nn.interface import Additive
         from attending.checkpoint import load_model
+        from attending.nn.interface import Additive
 
         if explainer is None:
             exact = isinstance(load_model(self.model_folder(model))[1], Additive)
@@ -268,7 +277,9 @@ class Study:
         """Run every stage that is not up to date; return the path of the report."""
         self.folder.mkdir(parents=True, exist_ok=True)
         text = self.config.to_yaml()
-        write_atomic(self.folder / "study.yaml", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        write_atomic(
+            self.folder / "study.yaml", lambda temporary: temporary.write_text(text, encoding="utf-8")
+        )
         self.fit()
         for name in self.components:
             _told(f"predict {name}", lambda name=name: self.predict(name))
@@ -296,7 +307,9 @@ class Study:
         """
         from attending.stages.predict import predict_samples
 
-        return predict_samples(self.model_folder(model), self.folder / "tokens", samples, labels=self.folder / "labels")
+        return predict_samples(
+            self.model_folder(model), self.folder / "tokens", samples, labels=self.folder / "labels"
+        )
 
     def _explain(self, one: Explained) -> Manifest:
         from attending.stages.explain import explain
@@ -328,7 +341,9 @@ def _check_components(config: StudyConfig) -> None:
     for explained in config.explain:
         explained.explainer.config("explain", where)
         if explained.model not in names:
-            raise ConfigError(f"{where} explains '{explained.model}', which is not among its models: {', '.join(names)}")
+            raise ConfigError(
+                f"{where} explains '{explained.model}', which is not among its models: {', '.join(names)}"
+            )
 
 
 def _told(stage: str, work: Callable[[], Manifest | None]) -> None:
@@ -342,8 +357,6 @@ def _told(stage: str, work: Callable[[], Manifest | None]) -> None:
 
 
 def _made_at(manifest: Manifest) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(manifest.created_at).timestamp()
 
 
