@@ -7,6 +7,7 @@ from attending.simulate import truth, world
 from attending.simulate.cohort import BLOCK, DAY, Block, simulate_block
 from attending.simulate.conditions import N_CHRONIC, N_CONDITIONS, NAMES
 from attending.simulate.config import Config
+from attending.simulate.effects import INFECTIONS
 
 N_BLOCKS = 4
 
@@ -126,7 +127,7 @@ def rates_after(blocks: list[Block], first: str, then: str, outcome: str) -> tup
 
 
 def test_order_decides_in_the_records(cohort):
-    a, b, _ = world.INFECTIONS
+    a, b, _ = INFECTIONS
     forward, backward = rates_after(cohort, a, b, "pulmonary_embolism")
     assert forward > 5 * backward and forward > 0.3
 
@@ -135,7 +136,7 @@ def test_order_decides_in_the_records(cohort):
 def test_null_mode_has_no_order(cohort, scope):
     config = Config(seed=7, null=True, null_scope=scope)
     null = [simulate_block(config, index) for index in range(N_BLOCKS)]
-    a, b, _ = world.INFECTIONS
+    a, b, _ = INFECTIONS
     forward, backward = rates_after(null, a, b, "pulmonary_embolism")
     assert abs(forward - backward) < 0.08  # about 500 visits on each side, rates near 0.13
     for shuffled, block in zip(null, cohort, strict=True):
@@ -170,7 +171,7 @@ def test_a_cause_has_the_effect_that_removing_it_undoes(cohort):
     rows = np.flatnonzero(block.visits.has_next)
     state = block.visits.state.take(rows)
     causes = truth.causes(block)
-    a, _, _ = world.INFECTIONS
+    a, _, _ = INFECTIONS
     outcome, cause = NAMES.index("pulmonary_embolism"), NAMES.index(a)
     wanted = (causes["condition"] == outcome) & (causes["cause_condition"] == cause)
     found = causes.filter(wanted)

