@@ -18,8 +18,8 @@ Acute conditions at the next visit: independent given the state and G::
 
 A pair is *ordered*: A's last visit lies strictly before B's last visit, and still within W days. Two conditions
 that undo each other make a `Switch`, three make a `Ring` (`effects.py`). A ring's effects say next to nothing unless
-order is seen; a switch shows a learner that order is worth seeing. All these act from the state at the end of the last visit; a
-chronic condition that begins in the gap is recorded at the next visit, and acts from then on.
+order is seen; a switch shows a learner that order is worth seeing. All these act from the state at the end of the
+last visit; a chronic condition that begins in the gap is recorded at the next visit, and acts from then on.
 
 Gap: one day + a mixture of two lognormals, early (a readmission) and late. Death within the gap has a constant
 hazard; a subject leaves the hospital's sight after a visit with probability 1 - FOLLOWED, whatever the
