@@ -51,6 +51,7 @@ class StudyConfig(Settings):
     data       the folder of raw files; left out where the study simulates its own
     simulate   make a cohort in the layout of MIMIC-IV first, and study that
     truth      a simulator's truth, for the ceiling that no model can pass
+    train      how models are trained; `train_each: {transformer: {epochs: 5}}` differs for one of them
     models     what is trained, beside the baselines, which are always on unless `baselines: []` says otherwise
     """
 
@@ -73,6 +74,7 @@ class StudyConfig(Settings):
     )
     baselines: tuple[Component, ...] = tuple(Component(name=name) for name in BASELINES)
     train: TrainConfig = TrainConfig()
+    train_each: dict[str, dict[str, Any]] = {}
     evaluate: EvaluateConfig = EvaluateConfig()
     explain: tuple[Explained, ...] = ()
     report: ReportConfig = ReportConfig()
@@ -214,7 +216,7 @@ class Study:
             self.folder / "labels",
             self.model_folder(name),
             model=self.components[name],
-            config=self.config.train,
+            config=_training(self.config, name),
             batching=self.config.batches,
             seed=self.config.seed,
         )
@@ -328,6 +330,11 @@ class Study:
         return self.folder / "attributions" / f"{one.model}-{one.explainer.name}"
 
 
+def _training(config: StudyConfig, name: str) -> TrainConfig:
+    values = config.train.to_dict() | config.train_each.get(name, {})
+    return settings.build(TrainConfig, values, where=f"the study '{config.name}', train_each.{name}")
+
+
 def _check_components(config: StudyConfig) -> None:
     """Fail on a misspelt component or setting before any work is done."""
     where = f"the study '{config.name}'"
@@ -338,6 +345,10 @@ def _check_components(config: StudyConfig) -> None:
         one.config("models", where)
     if len(set(names)) < len(names):
         raise ConfigError(f"a model stands twice in {where}: {', '.join(names)}")
+    for name in config.train_each:
+        if name not in names:
+            raise ConfigError(f"{where} has no model '{name}' to train{nearest(name, names)}")
+        _training(config, name)
     for explained in config.explain:
         explained.explainer.config("explain", where)
         if explained.model not in names:

@@ -134,7 +134,7 @@ def test_order_decides_in_the_records(cohort):
 
 @pytest.mark.parametrize("scope", ["subject", "cohort"])
 def test_null_mode_has_no_order(cohort, scope):
-    config = Config(seed=7, null=True, null_scope=scope)
+    config = Config(seed=7, shuffle=scope)
     null = [simulate_block(config, index) for index in range(N_BLOCKS)]
     a, b, _ = INFECTIONS
     forward, backward = rates_after(null, a, b, "pulmonary_embolism")
@@ -145,7 +145,7 @@ def test_null_mode_has_no_order(cohort, scope):
 
 
 def test_null_mode_keeps_what_a_subject_had(cohort):
-    null = simulate_block(Config(seed=7, null=True), 0)
+    null = simulate_block(Config(seed=7, shuffle="subject"), 0)
     for visits in (null.visits, cohort[0].visits):
         assert (
             visits.recorded[visits.subject == 5].sum()

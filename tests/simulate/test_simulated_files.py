@@ -167,7 +167,7 @@ def test_equal_settings_give_equal_bytes(csv, dataset, tmp_path):
 
 
 def test_null_mode_writes_the_same_events_and_no_probabilities(dataset, tmp_path):
-    counts = simulate_meds(Config(n_subjects=300, seed=5, null=True), tmp_path)
+    counts = simulate_meds(Config(n_subjects=300, seed=5, shuffle="subject"), tmp_path)
     assert [path.name for path in (tmp_path / "truth").iterdir()] == ["conditions.parquet"]
     diagnoses = [
         shards(folder / "data").filter(pl.col("code").str.starts_with("DIAGNOSIS")).height

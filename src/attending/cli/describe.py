@@ -49,7 +49,11 @@ def show(kind: Kind, name: str, *, json_: AsJson = False) -> None:
     config = registry.load(kind, name).Config
     settings = _settings(config)
     if json_:
-        print(json.dumps({"name": name, "description": description, "settings": settings}, indent=2, default=str))
+        print(
+            json.dumps(
+                {"name": name, "description": description, "settings": settings}, indent=2, default=str
+            )
+        )
         return
     print(f"{name}\n\n{description}\n\nSettings: {inspect.getdoc(config) or ''}\n")
     for setting, facts in settings.items():

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 
-def run(study: Path, *overrides: str, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+def run(
+    study: Path, *overrides: str, json_: Annotated[bool, Parameter(name="--json", negative="")] = False
+) -> None:
     """Run a study: raw tables to report, doing only what is not up to date.
 
     Parameters
@@ -41,7 +43,7 @@ def simulate(
     subjects: int = 5000,
     seed: int = 0,
     layout: Literal["mimic4", "meds"] = "mimic4",
-    null: bool = False,
+    shuffle: Literal["none", "subject", "cohort"] = "none",
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
     """Make a cohort whose truth is known: tables, and the true probability and causes of every label.
@@ -56,8 +58,9 @@ def simulate(
         The seed of the whole cohort.
     layout
         Write MIMIC-IV's csv.gz tables, or MEDS.
-    null
-        Shuffle what happened among the visits, so that nothing temporal can be learned.
+    shuffle
+        Null mode: deal out what happened among the visits of each subject, so that nothing temporal can be
+        learned, or of the whole cohort, so that nothing can.
     json_
         Print the counts as JSON.
     """
@@ -67,7 +70,7 @@ def simulate(
     from attending.simulate.mimic4 import simulate_mimic4
 
     write = {"mimic4": simulate_mimic4, "meds": simulate_meds}[layout]
-    counts = write(Config(n_subjects=subjects, seed=seed, null=null), out)
+    counts = write(Config(n_subjects=subjects, seed=seed, shuffle=shuffle), out)
     say(f"wrote {out}: " + ", ".join(f"{value:,} {name}" for name, value in counts.items()))
     if json_:
         print(json.dumps(counts))

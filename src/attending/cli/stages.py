@@ -78,7 +78,9 @@ def label(
     _tell(stage(events, out, task=component, engine=Local(workers)), out, json_)
 
 
-def tokenize(events: Path, out: Path, *overrides: str, workers: Workers = None, json_: AsJson = False) -> None:
+def tokenize(
+    events: Path, out: Path, *overrides: str, workers: Workers = None, json_: AsJson = False
+) -> None:
     """Fit the vocabulary on the training split and write all histories as tokens.
 
     Parameters
@@ -302,7 +304,9 @@ def _tell(manifest: "Manifest", out: Path, json_: bool) -> None:
 
     from attending.progress import say
 
-    counts = ", ".join(f"{value:,} {name}" for name, value in manifest.counts.items() if isinstance(value, int))
+    counts = ", ".join(
+        f"{value:,} {name}" for name, value in manifest.counts.items() if isinstance(value, int)
+    )
     say(f"{manifest.kind} at {out}: {counts}")
     if json_:
         print(json.dumps(asdict(manifest), default=str))

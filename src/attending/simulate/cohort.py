@@ -107,7 +107,9 @@ def simulate_block(config: Config, index: int) -> Block:
     subjects, state, admission = _enter(life, index)
     visits, death = _live(life, state, admission)
     block = Block(config, index, replace(subjects, death=death), visits)
-    return replace(block, visits=_shuffle(shuffle, visits, config.null_scope)) if config.null else block
+    if config.shuffle == "none":
+        return block
+    return replace(block, visits=_shuffle(shuffle, visits, config.shuffle))
 
 
 def _generators(seed: int, index: int) -> list[np.random.Generator]:

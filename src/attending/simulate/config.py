@@ -17,8 +17,6 @@ class Config(Settings):
     """How many subjects; the first of them are the same for every number."""
     seed: int = Field(default=0, ge=0)
     """The seed of the whole cohort."""
-    null: bool = False
-    """Shuffle what happened among the visits, so that order in time says nothing."""
-    null_scope: Literal["subject", "cohort"] = "subject"
-    """Shuffle among the visits of each subject (histories still tell subjects apart), or among the
-    visits of all (nothing at all can be predicted)."""
+    shuffle: Literal["none", "subject", "cohort"] = "none"
+    """Null mode: deal out what happened among the visits of each `subject`, so that order in time says nothing
+    (histories still tell subjects apart), or among the visits of the whole `cohort`, so that nothing can be predicted."""

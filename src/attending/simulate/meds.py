@@ -235,7 +235,7 @@ def _write_metadata(folder: Path, config: Config, counted: Counter[str]) -> None
     write_table(folder / "subject_splits.parquet", pl.DataFrame(splits, schema=SUBJECT_SPLITS.columns))
     dataset = {
         "dataset_name": "attending simulator",
-        "dataset_version": f"seed {config.seed}, {config.n_subjects} subjects{', null' if config.null else ''}",
+        "dataset_version": f"seed {config.seed}, {config.n_subjects} subjects{'' if config.shuffle == 'none' else ', shuffled'}",
         "etl_name": "attending",
         "etl_version": __version__,
         "meds_version": MEDS_VERSION,

@@ -63,7 +63,7 @@ def write_conditions(folder: Path) -> None:
 
 def write_block(folder: Path, block: Block, n_subjects: int) -> None:
     """Write the truth of a block's first `n_subjects`."""
-    if block.config.null:
+    if block.config.shuffle != "none":
         return
     last = FIRST_SUBJECT + int(block.subjects.number[n_subjects - 1])
     parts = {"outcomes": outcomes(block), "data": probabilities(block), "causes": causes(block)}
