@@ -100,6 +100,23 @@ def test_a_ledger_that_does_not_add_up_says_so() -> None:
     assert ledger_table(wrong).summary.startswith("Here they do not add up: 10 lines were read, 8")
 
 
+def test_files_that_nothing_reads_are_one_row_of_the_ledger() -> None:
+    table = ledger_table(
+        {
+            "files": [
+                {"file": "a.csv", "lines": 3, "header": 1, "accepted": 2, "status": "read", "events": 2},
+                {"file": "b.txt", "lines": 7, "not_read": 7, "status": "not read"},
+                {"file": "c.txt", "lines": 1, "not_read": 1, "status": "not read"},
+                {"file": "d.csv", "status": "absent"},
+            ]
+        }
+    )
+    assert [row.name for row in table.rows] == ["a.csv", "2 other files, not read", "All files"]
+    assert table.n_files == 1
+    assert table.sums["lines"] == 11
+    assert "they add up to all 11 lines" in table.summary
+
+
 @pytest.mark.parametrize(
     ("code", "name"),
     [
@@ -108,6 +125,7 @@ def test_a_ledger_that_does_not_add_up_says_so() -> None:
         ("LAB//50912//mg/dL", "50912 · mg/dL"),
         ("GENDER//F", "Sex: Female"),
         ("HOSPITAL_ADMISSION//URGENT//ED", "Admission: Urgent · ED"),
+        ("RACE//HISPANIC/LATINO", "Race or ethnicity: Hispanic/Latino"),
         ("MEDS_DEATH", "Death"),
         ("ICU_ADMISSION//Medical", "ICU admission: Medical"),
     ],

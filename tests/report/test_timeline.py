@@ -53,6 +53,13 @@ def test_a_long_history_shows_the_strongest_visits_and_the_sum_of_the_rest() -> 
     assert len(shown.strip.bars) == 30
 
 
+def test_events_that_hardly_count_are_summed_up() -> None:
+    rows = [(0, -3.0, f"LAB//{at}//x", f"Lab {at}", None, 1.0 if at == 3 else 0.001) for at in range(9)]
+    (card,) = timeline(sample(-1, 0.008), events(rows), Patients()).cards
+    assert [chip.name for chip in card.chips] == ["Lab 3", "Lab 0"]
+    assert (card.n_more, card.more) == (7, "+0.007")
+
+
 def test_repeats_within_a_visit_are_one_chip() -> None:
     rows = [(0, -3.0, "LAB//50912//mg/dL", "Creatinine", "1.3 mg/dL", 0.2)] * 3
     (card,) = timeline(sample(-1, -0.4), events(rows), Patients()).cards

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from attending.ledger.accounts import ABSENT, NOT_READ
 from attending.report.names import sentence
 
 FATES = ("header", "blank", "accepted", "quarantined", "not_read")
 COLUMNS = ("lines", *FATES, "events")
-ABSENT = "absent"
 Entry = Mapping[str, Any]
 Tally = Mapping[str, Mapping[str, int]]
 
@@ -38,17 +38,20 @@ class LedgerTable:
 def ledger_table(ledger: Mapping[str, Any]) -> LedgerTable:
     """Lay out what `ledger.json` holds; an empty one says so."""
     entries: list[Entry] = ledger.get("files", [])
-    files = [entry for entry in entries if entry.get("status") != ABSENT]
+    files = [entry for entry in entries if entry.get("status") not in (ABSENT, NOT_READ)]
     if not files:
         return LedgerTable()
     counts = [_counts(file) for file in files]
-    sums = {name: sum(count[name] for count in counts) for name in COLUMNS}
+    sums = _sum([_counts(entry) for entry in entries])
     shown = [name for name in COLUMNS if name != "not_read" or sums[name]]
     rows = [
-        LedgerRow(name=file["file"], cells=[f"{count[name]:,}" for name in shown])
+        LedgerRow(name=file["file"], cells=_cells(count, shown))
         for file, count in zip(files, counts, strict=True)
     ]
-    rows.append(LedgerRow(name="All files", cells=[f"{sums[name]:,}" for name in shown], is_sum=True))
+    unread = [_counts(entry) for entry in entries if entry.get("status") == NOT_READ]
+    if unread:
+        rows.append(LedgerRow(name=f"{len(unread)} other files, not read", cells=_cells(_sum(unread), shown)))
+    rows.append(LedgerRow(name="All files", cells=_cells(sums, shown), is_sum=True))
     return LedgerTable(
         columns=[sentence(name) for name in shown],
         rows=rows,
@@ -56,8 +59,16 @@ def ledger_table(ledger: Mapping[str, Any]) -> LedgerTable:
         notes=_notes(entries),
         summary=_summary(sums),
         sums=sums,
-        n_files=sum(count["lines"] > count["not_read"] for count in counts),
+        n_files=len(files),
     )
+
+
+def _sum(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    return {name: sum(count[name] for count in counts) for name in COLUMNS}
+
+
+def _cells(counts: Mapping[str, int], shown: Sequence[str]) -> list[str]:
+    return [f"{counts[name]:,}" for name in shown]
 
 
 def _counts(file: Entry) -> dict[str, int]:
@@ -82,12 +93,14 @@ def _reasons(file: Entry) -> list[tuple[str, str]]:
 
 def _notes(entries: Sequence[Entry]) -> list[str]:
     absent = [entry["file"] for entry in entries if entry.get("status") == ABSENT]
+    unread = [entry["file"] for entry in entries if entry.get("status") == NOT_READ]
     missing = [
         f"{entry['file']} ({', '.join(entry['missing_columns'])})"
         for entry in entries
         if entry.get("missing_columns")
     ]
     notes = [f"Optional files that the source does not have: {', '.join(absent)}."] if absent else []
+    notes += [f"Files that no table of this source needs: {', '.join(unread)}."] if unread else []
     return notes + ([f"Columns that files do not have: {'; '.join(missing)}."] if missing else [])
 
 

@@ -40,12 +40,11 @@ class Names:
 
     def sex(self, code: str) -> str:
         """Return "Female" for `GENDER//F`."""
-        value = code.split(s.SEPARATOR)[-1]
-        return SEXES.get(value, sentence(value))
+        return _sex(code.split(s.SEPARATOR)[-1])
 
     def race(self, code: str) -> str:
         """Return "White" for `RACE//WHITE`."""
-        return code.split(s.SEPARATOR)[-1].replace("_", " ").title()
+        return _race(code.split(s.SEPARATOR)[-1])
 
 
 def readable(code: str) -> str:
@@ -55,8 +54,7 @@ def readable(code: str) -> str:
         return kind_name(kind)
     if kind in BY_LAST_PART:
         return parts[-1]
-    text = SEXES.get(parts[-1], "") if kind == s.SEX else ""
-    text = text or sentence(" · ".join(parts))
+    text = BY_VALUE[kind](parts[-1]) if kind in BY_VALUE else sentence(" · ".join(parts))
     return text if kind in NAMED_ALONE else f"{kind_name(kind)}: {text}"
 
 
@@ -76,3 +74,14 @@ def sentence(text: str) -> str:
 def inline(name: str) -> str:
     """Return a name as it stands within a sentence."""
     return name if name[1:2].isupper() else name[:1].lower() + name[1:]
+
+
+def _sex(value: str) -> str:
+    return SEXES.get(value) or sentence(value)
+
+
+def _race(value: str) -> str:
+    return value.replace("_", " ").title()
+
+
+BY_VALUE = {s.SEX: _sex, s.RACE: _race}

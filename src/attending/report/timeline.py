@@ -21,6 +21,7 @@ BACKGROUND = -1
 FOR_LIFE = (s.SEX, s.BIRTH)
 REPEATS = "repeats"
 N_CHIPS, N_VISITS = 8, 9
+WORTH_A_CHIP = 0.02
 NODE, SMALL_NODE = 9.0, 4.0
 WIDTH, LEFT, RIGHT, TOP, HALF, AXIS_ROOM = 960.0, 30.0, 120.0, 26.0, 52.0, 34.0
 TOLERANCE = 5e-3
@@ -190,8 +191,9 @@ def timeline(sample: dict[str, Any], events: pl.DataFrame, patients: Patients) -
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """Return a number with its sign, a real minus."""
-    return f"{value:+.{digits}f}".replace("-", "−")
+    """Return a number with its sign, a real minus; what rounds to zero has none."""
+    text = f"{value:+.{digits}f}".replace("-", "−")
+    return text if text.strip("+−0.") else text[1:]
 
 
 def percent(share: float) -> str:
@@ -251,8 +253,10 @@ def _event(row: dict[str, Any]) -> Event:
 
 def _name(code: str, description: str) -> str:
     """Return the event's description, if it says more than the code does."""
-    is_bare = not description or s.SEPARATOR in description or description == description.upper()
-    return readable(code) if is_bare or code.startswith(s.SEX + s.SEPARATOR) else description
+    kind = code.split(s.SEPARATOR)[0]
+    if kind in (s.SEX, s.RACE) or not description or s.SEPARATOR in description or description.isupper():
+        return readable(code)
+    return description.removeprefix(f"{kind_name(kind)}: ") if kind in SHORT_KINDS else description
 
 
 def _strongest(visits: Sequence[Visit]) -> list[Visit]:
@@ -273,7 +277,7 @@ def _cards(visits: Sequence[Visit], kept: Sequence[Visit]) -> list[VisitCard]:
 
 def _card(visit: Visit, scale: float) -> VisitCard:
     order = sorted(visit.events, key=lambda event: (-abs(event.contribution), event.code, event.value))
-    n_chips = N_CHIPS if len(order) > N_CHIPS + 1 else len(order)  # "1 more" would take the room of the one
+    n_chips = _n_chips(order, scale)
     rest = order[n_chips:]
     when = "Background" if visit.ordinal == BACKGROUND else before(visit.days)
     return VisitCard(
@@ -285,6 +289,13 @@ def _card(visit: Visit, scale: float) -> VisitCard:
         n_more=sum(event.n for event in rest),
         more=signed(math.fsum(event.contribution for event in rest), 3),
     )
+
+
+def _n_chips(order: Sequence[Event], scale: float) -> int:
+    """Return how many of a visit's events, strongest first, are worth a chip; "1 more" takes the room of the one."""
+    n_strong = sum(abs(event.contribution) >= WORTH_A_CHIP * scale for event in order)
+    n_chips = min(N_CHIPS, max(2, n_strong))
+    return n_chips if len(order) > n_chips + 1 else len(order)
 
 
 def _rest_card(rest: Sequence[Visit], scale: float) -> VisitCard:
