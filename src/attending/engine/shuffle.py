@@ -58,7 +58,7 @@ def write(path: Path, frame: pl.DataFrame, ids: pl.Series, n_shards: int, counts
     shards = shard_of(ids.to_numpy(), n_shards)
     rows = np.bincount(shards, minlength=n_shards)
     if n_shards > 1:
-        frame = frame[np.argsort(shards, kind="stable")]
+        frame = frame.rechunk()[np.argsort(shards, kind="stable")]
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks()
     write_atomic(path, lambda temporary: _write_batches(temporary, table, rows))
     staged = Staged(rows=rows.tolist(), counts=counts)

@@ -23,6 +23,8 @@ from attending.errors import SourceError
 from attending.ledger.sieve import Rejected, sieve
 
 NEWLINE, COMMA, QUOTE, RETURN = 10, 44, 34, 13
+_ALL_BUT_SEPARATORS = bytes(set(range(256)) - {NEWLINE, COMMA})
+_ALL_BUT_MARKS = bytes(set(range(256)) - {NEWLINE, COMMA, QUOTE})
 _IsalError = cast(type[Exception], isal_zlib.IsalError)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -56,6 +58,14 @@ class Chunk:
     n_lines: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Regular:
+    """The whole records at the start of a buffer: where they end, in bytes, and each on which of its lines."""
+
+    end: int
+    line_ends: NDArray[np.int64]
+
+
 class LineCount:
     """Counts the physical lines of a stream of bytes as it passes, independently of how it is cut."""
 
@@ -82,7 +92,7 @@ def count(data: bytes, byte: int) -> int:
 
 
 def blocks(path: Path, block_bytes: int) -> Iterator[bytes]:
-    """Yield the decompressed bytes of a file.
+    """Yield the decompressed bytes of a file, in blocks of whole lines.
 
     Raises:
         SourceError: if it cannot be read, or its compression is damaged.
@@ -90,7 +100,7 @@ def blocks(path: Path, block_bytes: int) -> Iterator[bytes]:
     try:
         with _open(path) as file:
             while block := file.read(block_bytes):
-                yield block
+                yield block if block.endswith(b"\n") else block + file.readline(block_bytes)
     except (EOFError, gzip.BadGzipFile, _IsalError, OSError) as error:
         raise SourceError(
             f"cannot read {path}: {type(error).__name__}; the file is damaged or incomplete: copy it again"
@@ -143,13 +153,14 @@ def _next(
 
 def take(buffer: bytes, index: int, line: int, n_fields: int, final: bool) -> tuple[Chunk, int]:
     """Cut the longest run of whole records off the start of `buffer`; return it and where it ends."""
-    records = scan(buffer, n_fields)
-    if records is not None:
-        end = int(records[-1]) + 1
-        data = buffer if end == len(buffer) else buffer[:end]
+    regular = scan(buffer, n_fields)
+    if regular is not None:
+        data = buffer if regular.end == len(buffer) else buffer[: regular.end]
         if data.isascii() or _decodes(data):
-            lines, spans, n_lines = _number(data, records, line)
-            return Chunk(index=index, data=data, lines=lines, spans=spans, n_lines=n_lines), end
+            spans = np.diff(regular.line_ends, prepend=0).astype(np.uint32)
+            lines = (regular.line_ends - spans + line).astype(np.uint32)
+            n_lines = int(regular.line_ends[-1])
+            return Chunk(index=index, data=data, lines=lines, spans=spans, n_lines=n_lines), regular.end
     sieved = sieve(buffer, line, n_fields, final)
     chunk = Chunk(
         index=index,
@@ -163,40 +174,46 @@ def take(buffer: bytes, index: int, line: int, n_fields: int, final: bool) -> tu
     return chunk, sieved.end
 
 
-def scan(buffer: bytes, n_fields: int) -> NDArray[np.intp] | None:
-    """Return where the records of `buffer` end, or None if any of them is not regular."""
-    codes = np.frombuffer(buffer, np.uint8)
-    separates = (codes == COMMA) | (codes == NEWLINE)
+def scan(buffer: bytes, n_fields: int) -> Regular | None:
+    """Find the whole records at the start of `buffer`; None if any of them is not regular."""
     if b'"' in buffer:
-        quotes = codes == QUOTE
-        # The running count may wrap at 256: only its parity matters.
-        inside = np.add.accumulate(quotes.view(np.uint8), dtype=np.uint8) & 1
-        separates &= inside == 0
-        separators = np.flatnonzero(separates)
-        if not _quotes_are_in_place(codes, np.flatnonzero(quotes), separators):
-            return None
-    else:
-        separators = np.flatnonzero(separates)
-    ends = codes[separators] == NEWLINE
-    records = separators[ends]
-    if not len(records):
+        return _scan_quoted(buffer, n_fields)
+    separators = np.frombuffer(buffer.translate(None, _ALL_BUT_SEPARATORS), np.uint8)
+    n_records = _n_regular(separators == NEWLINE, n_fields)
+    if not n_records or (n_fields == 1 and _has_blank_line(buffer)):
         return None
-    n_separators = int(np.searchsorted(separators, records[-1])) + 1
-    n_records = len(records)
-    regular = n_separators == n_records * n_fields and ends[n_fields - 1 : n_separators : n_fields].all()
-    if n_fields == 1 and regular:
-        regular = not (b"\n\n" in buffer or b"\n\r\n" in buffer or buffer[:1] in (b"\n", b"\r"))
-    return records if regular else None
+    return Regular(end=buffer.rfind(b"\n") + 1, line_ends=np.arange(1, n_records + 1))
 
 
-def _quotes_are_in_place(
-    codes: NDArray[np.uint8], quotes: NDArray[np.intp], separators: NDArray[np.intp]
-) -> bool:
+def _scan_quoted(buffer: bytes, n_fields: int) -> Regular | None:
+    marks = np.frombuffer(buffer.translate(None, _ALL_BUT_MARKS), np.uint8)
+    quotes, newlines = marks == QUOTE, marks == NEWLINE
+    # The running count of quotes may wrap at 256: only its parity matters.
+    outside = np.add.accumulate(quotes.view(np.uint8), dtype=np.uint8) & 1 == 0
+    n_records = _n_regular(newlines[outside & ~quotes], n_fields)
+    if not n_records or (n_fields == 1 and _has_blank_line(buffer)):
+        return None
+    line_ends = np.cumsum(newlines)[newlines & outside]
+    codes = np.frombuffer(buffer, np.uint8)
+    end = int(np.flatnonzero(codes == NEWLINE)[line_ends[-1] - 1]) + 1
+    return Regular(end=end, line_ends=line_ends) if _quotes_are_in_place(codes[:end]) else None
+
+
+def _n_regular(newlines: NDArray[np.bool_], n_fields: int) -> int:
+    """Count records, given which separators are newlines; 0 unless exactly every `n_fields`-th one is.
+
+    Separators after the last newline belong to a record that is not whole yet.
+    """
+    if not n_fields:
+        return 0
+    n_records = int(np.count_nonzero(newlines))
+    ends = newlines[n_fields - 1 : n_records * n_fields : n_fields]
+    return n_records if len(ends) == n_records and ends.all() else 0
+
+
+def _quotes_are_in_place(codes: NDArray[np.uint8]) -> bool:
     """Say whether quotes open after a separator and close before one, or stand doubled inside."""
-    newlines = separators[codes[separators] == NEWLINE]
-    if not len(newlines):
-        return False
-    quotes = quotes[quotes < newlines[-1]]
+    quotes = np.flatnonzero(codes == QUOTE)
     opening, closing = quotes[0::2], quotes[1::2]
     before = codes[np.maximum(opening, 1) - 1]
     before_fits = (before == COMMA) | (before == NEWLINE) | (before == QUOTE) | (opening == 0)
@@ -205,19 +222,9 @@ def _quotes_are_in_place(
     return bool(before_fits.all() and after_fits.all())
 
 
-def _number(
-    data: bytes, records: NDArray[np.intp], line: int
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32], int]:
-    """Say on which physical line each record starts, and how many it takes."""
-    n_records = len(records)
-    if b'"' not in data:
-        lines = np.arange(line, line + n_records, dtype=np.uint32)
-        return lines, np.ones(n_records, np.uint32), n_records
-    newlines = np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE)
-    ends = np.searchsorted(newlines, records)
-    spans = np.diff(ends, prepend=-1).astype(np.uint32)
-    starts = (line + ends - spans + 1).astype(np.uint32)
-    return starts, spans, len(newlines)
+def _has_blank_line(buffer: bytes) -> bool:
+    """Say whether a line of a table of one column is blank; a blank line of a wider table is not regular."""
+    return b"\n\n" in buffer or b"\n\r\n" in buffer or buffer[:1] in (b"\n", b"\r")
 
 
 def _header(stream: Iterator[bytes]) -> tuple[Header | None, bytes, int]:

@@ -8,7 +8,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from attending.artifact import write_atomic, write_json
 from attending.engine import shuffle
@@ -23,6 +25,7 @@ from attending.schema import CODE, DEATH, EVENTS, N_EVENTS, ORIGIN, SUBJECT_ID, 
 SUBJECTS_FILE, CODES_FILE = "subjects.parquet", "codes.parquet"
 NO_SUBJECT = "no such subject"
 _DIES = "_dies"
+_SECOND = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,15 +88,16 @@ def assemble(shard: Shard) -> ShardCounts:
             write_atomic(shard.folder / f"{name}.quarantine.parquet", faults.write_parquet)
         if table.reference:
             context[table.name] = rows
-        made = [_with_origin(frame, table) for frame in table.events(rows, context)]
+        made = [_with_origin(frame, table) for frame in table.events(rows, context)] if rows.height else []
         n_events[table.name] = sum(frame.height for frame in made)
         frames += made
         del rows
     events = _sorted(frames)
-    _write(shard, events, context)
+    subjects = _subjects(shard, events, context)
+    _write(shard, events, subjects)
     counts = ShardCounts(
         n_events=events.height,
-        n_subjects=_subjects(shard, events, context).len(),
+        n_subjects=subjects.len(),
         n_visits=events[VISIT_ID].n_unique() - int(events[VISIT_ID].has_nulls()),
         events=n_events,
         accepted=accepted,
@@ -136,6 +140,8 @@ def _checked(
         known = context[subjects][SUBJECT_ID].implode()
         mask = ~rows[SUBJECT_ID].is_in(known)
         rows, strangers = quarantine.divide(rows, [Problem(mask, NO_SUBJECT, table.subject)])
+    if not rows.height:
+        return rows, strangers if strangers.height else quarantine.empty()
     rows, faults = quarantine.divide(rows, list(table.problems(rows, context)))
     return rows, pl.concat([strangers, faults]) if strangers.height else faults
 
@@ -148,26 +154,47 @@ def _with_origin(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
 
 def _sorted(frames: list[pl.DataFrame]) -> pl.DataFrame:
     """Order by subject and time; at one moment, tables and lines keep their order, and death comes last."""
-    events = pl.concat([EVENTS.empty(), *frames])
-    dies = pl.col(CODE).str.starts_with(DEATH).alias(_DIES)
+    events = pl.concat([EVENTS.empty(), *frames], rechunk=True)
+    frames.clear()  # they are as large as the events
+    dies = events[CODE].str.starts_with(DEATH).alias(_DIES)
+    order = _order(events[SUBJECT_ID], events[TIME].dt.timestamp("us"), dies)
+    if order is not None:
+        return events[order]
     return events.with_columns(dies).sort(SUBJECT_ID, TIME, _DIES, maintain_order=True).drop(_DIES)
 
 
+def _order(subjects: pl.Series, times: pl.Series, dies: pl.Series) -> NDArray[np.intp] | None:
+    """Return the stable order of rows by one packed integer, in half the time of three keys, if it fits."""
+    lowest, highest, first, last = subjects.min(), subjects.max(), times.min(), times.max()
+    if not (
+        isinstance(lowest, int)
+        and isinstance(highest, int)
+        and isinstance(first, int)
+        and isinstance(last, int)
+    ):
+        return None
+    unit = _SECOND if (times % _SECOND == 0).all() else 1
+    n_times = (last - first) // unit + 2
+    if (highest - lowest + 1) * n_times * 2 >= 2**62:
+        return None
+    moment = ((times - first) // unit + 1).fill_null(0)
+    packed = ((subjects - lowest) * n_times + moment) * 2 + dies.cast(pl.Int64)
+    return np.argsort(packed.to_numpy(), kind="stable")
+
+
 def _subjects(shard: Shard, events: pl.DataFrame, context: Context) -> pl.Series:
-    ids = events[SUBJECT_ID]
-    if shard.subjects is not None:
-        ids = pl.concat([ids, context[shard.subjects][SUBJECT_ID]])
-    return ids.unique().sort()
+    """Return the shard's subjects; those that the source lists, whether they have events or not."""
+    listed = events if shard.subjects is None else context[shard.subjects]
+    return listed[SUBJECT_ID].unique().sort()
 
 
-def _write(shard: Shard, events: pl.DataFrame, context: Context) -> None:
+def _write(shard: Shard, events: pl.DataFrame, subjects: pl.Series) -> None:
     where = shard.events_file.name
     if events[SUBJECT_ID].has_nulls() or events[CODE].has_nulls():
         raise LedgerError(
             f"an event without subject or code in {where}: its table must require those columns"
         )
     parquet.write(shard.events_file, events)
-    subjects = pl.DataFrame({SUBJECT_ID: _subjects(shard, events, context)})
-    write_atomic(shard.folder / SUBJECTS_FILE, subjects.write_parquet)
+    write_atomic(shard.folder / SUBJECTS_FILE, pl.DataFrame({SUBJECT_ID: subjects}).write_parquet)
     codes = events.group_by(CODE).agg(pl.len().cast(pl.Int64).alias(N_EVENTS)).sort(CODE)
     write_atomic(shard.folder / CODES_FILE, codes.write_parquet)

@@ -533,6 +533,18 @@ DICTIONARIES = (
         columns=(text("code", required=True), text("short_description")),
         dictionary=True,
     ),
+    Table(
+        name="d_icd_diagnoses",
+        path="hosp/d_icd_diagnoses",
+        columns=(*ICD, text("long_title")),
+        dictionary=True,
+    ),
+    Table(
+        name="d_icd_procedures",
+        path="hosp/d_icd_procedures",
+        columns=(*ICD, text("long_title")),
+        dictionary=True,
+    ),
 )
 ITEMS = (
     "PROCEDURE//START",
@@ -546,12 +558,16 @@ ITEMS = (
 
 
 def describe(codes: pl.Series, dictionaries: Context) -> pl.DataFrame:
-    """Name codes: ICD titles, the labels of laboratory and chart items, short words for HCPCS."""
+    """Name codes: ICD titles (public tables first), the labels of items, short words for HCPCS."""
     items = _labels(dictionaries["d_items"], "itemid", "label")
     labels = dict.fromkeys((*ITEMS, "SUBJECT_FLUID_OUTPUT"), items) | {
         LAB: _labels(dictionaries["d_labitems"], "itemid", "label"),
         "HCPCS": _labels(dictionaries["d_hcpcs"], "code", "short_description"),
     }
+    for kind, name in ((DIAGNOSIS, "d_icd_diagnoses"), (PROCEDURE, "d_icd_procedures")):
+        for version in (9, 10):
+            titles = dictionaries[name].filter(col("icd_version") == version)
+            labels[f"{kind}//ICD//{version}"] = _labels(titles, "icd_code", "long_title")
     return naming.describe(codes, labels)
 
 

@@ -64,7 +64,7 @@ class Sizes(Settings):
     part_bytes    text of one file that one worker reads; larger files are shared
     """
 
-    block_bytes: int = 32 * 2**20
+    block_bytes: int = 16 * 2**20
     shard_bytes: int = 128 * 2**20
     part_bytes: int = 1024 * 2**20
 
