@@ -255,7 +255,12 @@ def test_every_line_of_every_file_is_accounted_for(raw, demo):
             file["lines"] == len(content.splitlines()) == file["header"] + file["accepted"] + file["not_read"]
         )
     assert {file["status"] for file in known.values()} == {"absent"}
-    assert set(known) == {"icu/inputevents", "icu/chartevents"}
+    assert set(known) == {
+        "icu/inputevents",
+        "icu/chartevents",
+        "hosp/d_icd_diagnoses",
+        "hosp/d_icd_procedures",
+    }
 
 
 @pytest.mark.shared

@@ -208,6 +208,19 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         run(tmp_path / "nowhere", tmp_path / "out")
 
 
+def test_a_file_cut_short_stops_the_ingest(tmp_path):
+    folder = write(tmp_path / "raw", labevents=None)
+    whole = tmp_path / "whole.csv.gz"
+    put(whole, LABS * 50)
+    put(folder / "hosp" / "labevents.csv", "")
+    (folder / "hosp" / "labevents.csv").rename(folder / "hosp" / "labevents.csv.gz")
+    (folder / "hosp" / "labevents.csv.gz").write_bytes(whole.read_bytes()[:-20])
+    with pytest.raises(
+        SourceError, match=r"cannot read .*labevents.csv.gz: EOFError; the file is damaged or incomplete"
+    ):
+        run(folder, tmp_path / "out")
+
+
 def test_a_table_that_is_there_twice_stops_the_ingest(tmp_path):
     folder = write(tmp_path / "raw")
     put(folder / "hosp" / "omr.csv.gz", TABLES["hosp/omr"])

@@ -65,7 +65,7 @@ class Sizes(Settings):
     """
 
     block_bytes: int = 16 * 2**20
-    shard_bytes: int = 128 * 2**20
+    shard_bytes: int = 64 * 2**20
     part_bytes: int = 1024 * 2**20
 
 
@@ -114,7 +114,7 @@ def ingest(
         n_codes, n_subjects = run.describe(split, seed)
         run.write_quarantine(keep_raw=keep_raw)
         write_json(writer.path / LEDGER, accounts.to_json(ledger))
-        shutil.rmtree(run.staging)
+        run.clear()
         writer.counts = _counts(ledger, shards, n_subjects, n_codes)
     _tell(ledger, out)
     return read_manifest(out, KIND)
@@ -215,6 +215,12 @@ class _Run:
                 raw_from = path if keep_raw and path.suffix != ".parquet" else None
                 target = self.out / "quarantine" / f"{name}.parquet"
                 metadata.write_quarantine(target, parts, self._name(path), raw_from)
+
+    def clear(self) -> None:
+        """Remove what only the way needed, and what a kill may have left half written."""
+        shutil.rmtree(self.staging)
+        for unfinished in self.out.rglob(".*.tmp"):
+            unfinished.unlink()
 
     def _parts(self, table: Table) -> list[Part]:
         path = self.found.present[table.name]
