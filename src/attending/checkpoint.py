@@ -23,15 +23,14 @@ from attending.nn.interface import Model
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "config.yaml"
-HASH = "sha256"
-FACTS = "facts"
+HEADER = "attending"  # one key: the order of several is not the same in every file
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> None:
     """Write tensors and plain `facts` to one file, all or nothing."""
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())}
-    header = {FACTS: json.dumps(facts, sort_keys=True), HASH: digest(plain)}
-    write_atomic(path, lambda temporary: save_file(plain, temporary, metadata=header))
+    header = json.dumps({"facts": facts, "sha256": digest(plain)}, sort_keys=True)
+    write_atomic(path, lambda temporary: save_file(plain, temporary, metadata={HEADER: header}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -42,14 +41,14 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
+            header = json.loads((file.metadata() or {})[HEADER])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        facts = json.loads(header[FACTS])
+        facts, expected = header["facts"], header["sha256"]
     except FileNotFoundError:
         raise ArtifactError(f"expected a weights file at {path}; there is none") from None
-    except (SafetensorError, OSError, KeyError, ValueError):
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         raise ArtifactError(f"the weights file {path} is damaged or not one of ours") from None
-    if digest(tensors) != header.get(HASH):
+    if digest(tensors) != expected:
         raise ArtifactError(f"the weights file {path} does not match its hash: it was changed or cut short")
     return tensors, facts
 

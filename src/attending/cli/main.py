@@ -35,6 +35,11 @@ app.command(describe.list_components, name="list")
 app.command(describe.show)
 
 
+# On a shared machine, waiting threads of the math libraries would spin and take the cores that others could use.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("KMP_BLOCKTIME", "0")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; a mistake is answered in words, never with a stack trace."""
     try:

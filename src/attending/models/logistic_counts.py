@@ -1,7 +1,8 @@
 """Logistic regression on counts of all codes in several windows: the baseline that published studies fear.
 
-One L2-regularised logistic regression an outcome on `nn.counts.count_features` (scaled to unit spread), all outcomes
-solved together by L-BFGS to convergence. The strength is chosen on the tuning split.
+One L2-regularised logistic regression an outcome on `nn.counts.count_features`, all outcomes solved together by
+L-BFGS. The strength is chosen on the tuning split. Counts are not scaled to unit spread: that would let rare codes,
+which have little evidence, weigh as much as common ones (docs/log.md).
 """
 
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ class Config(interface.ModelConfig):
     """Settings: windows in days, and the strengths to choose from (per sample, so that they suit any size)."""
 
     windows: tuple[float, ...] = WINDOWS_DAYS
-    strengths: tuple[float, ...] = (1e-5, 1e-4, 1e-3)
+    strengths: tuple[float, ...] = (3e-2, 1e-2, 3e-3, 1e-3)
     iterations: int = 60
 
 
@@ -52,8 +53,6 @@ class Model(interface.Model):
         """Choose the strength on a part of the training split by the tuning loss, then fit on all of it."""
         x, y = count_matrix(train, self.config.n_tokens, self.config.windows)
         x_tuning, y_tuning = count_matrix(tuning, self.config.n_tokens, self.config.windows)
-        spread = np.sqrt(np.maximum(x.multiply(x).mean(axis=0), 1e-8)).astype(np.float32)
-        x, x_tuning = x.multiply(1 / spread).tocsr(), x_tuning.multiply(1 / spread).tocsr()
         some = np.random.default_rng(seed).permutation(x.shape[0])[:CHOOSING_SAMPLES]
         solution = np.zeros((x.shape[1] + 1, y.shape[1]), dtype=np.float32)
         solution[-1] = self.bias.numpy()
@@ -63,7 +62,7 @@ class Model(interface.Model):
             solutions[_loss(x_tuning @ solution[:-1] + solution[-1], y_tuning)] = (strength, solution)
         strength, start = solutions[min(solutions)]
         solution = _solve(x, y, strength, start, self.config.iterations)
-        self.weight.copy_(torch.from_numpy(solution[:-1] / spread[:, None]))
+        self.weight.copy_(torch.from_numpy(solution[:-1]))
         self.bias.copy_(torch.from_numpy(solution[-1]))
         return {"strength": strength}
 

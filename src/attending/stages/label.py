@@ -10,6 +10,7 @@ from attending.artifact import Manifest, Recipe, is_current, read_manifest, writ
 from attending.config import Component, Settings
 from attending.engine.local import Engine
 from attending.errors import TaskError
+from attending.ledger import parquet
 from attending.schema import (
     BOOLEAN_VALUE,
     CATEGORICAL_VALUE,
@@ -73,7 +74,7 @@ def _label_shard(shard: Path, *, out: Path, task: str, config: Settings) -> list
     labelled = registry.load("tasks", task).label(pl.read_parquet(shard), config)
     frame = LABELS.check(labelled.frame, f"the task '{task}'")
     write_atomic(out / "data" / shard.name, frame.write_parquet)
-    write_atomic(out / "meds" / shard.name, _meds_view(frame, config).write_parquet)
+    parquet.write(out / "meds" / shard.name, _meds_view(frame, config))
     flow: list[dict[str, str | int]] = labelled.flow
     return flow
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 import polars as pl
 
+from attending.cohort import Flow, Labelled, tidy
 from attending.config import Settings
 from attending.ontology import icd
 from attending.schema import (
@@ -24,7 +25,6 @@ from attending.schema import (
     SUBJECT_ID,
     VISIT_ID,
 )
-from attending.tasks._labels import Flow, Labelled, tidy
 from attending.visits import END, START, is_code, stays, with_visit_ids
 
 TARGET = "target_visit"

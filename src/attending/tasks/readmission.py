@@ -10,9 +10,9 @@ from typing import Literal
 
 import polars as pl
 
+from attending.cohort import Flow, Labelled, binary
 from attending.config import Settings
 from attending.schema import CODE, DEATH, DISCHARGE, PREDICTION_TIME, SUBJECT_ID, TIME, VISIT_ID
-from attending.tasks._labels import Flow, Labelled, binary
 from attending.visits import END, START, is_code, stays, with_visit_ids
 
 OUTCOME = "readmission"
