@@ -9,7 +9,10 @@ them by age, normalised queries and keys, no biases. Inputs of token j of a hist
 The readout is label-wise (Mullenbach et al., NAACL 2018): outcome o has a query u_o, attends over the tokens and
 reads its own average,
 
-    a_oj = softmax_j(u_o · z_j),    logit_o = w_o · Σ_j a_oj z_j + b_o.
+    a_oj = softmax_j(u_o · z_j),    logit_o = w_o · Σ_j a_oj z_j + Σ_jτ e^{-days_j / τ} T_τ[code_j, o] + b_o.
+
+The second term is a memory: what was recorded, fading at two rates τ. It learns at once that what a patient had comes
+again, which is most of what any model gets right, and leaves the rest to attention (wide and deep, Cheng et al. 2016).
 
 Notable: the history is a prefix that ends at the prediction time, so attending in both directions never sees the
 future; it is packed, so there is no padding to attend to.
@@ -24,10 +27,11 @@ from attending.batch import Batch, Facts, Output
 from attending.errors import ConfigError
 from attending.nn import interface
 from attending.nn.attention import Block, attend, layout
-from attending.nn.packed import segment_sum, token_weights
+from attending.nn.packed import bag, multi_hot, segment_sum, token_weights
 from attending.nn.time import rotary_frequencies, rotate, time_features
 
 VISITS_TOLD_APART = 64
+FADING_DAYS = (60.0, 1500.0)
 
 
 class Config(interface.ModelConfig):
@@ -59,6 +63,7 @@ class Model(interface.Model):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.query = nn.Parameter(torch.randn(config.n_outcomes, config.width) / config.width**0.5)
         self.read = nn.Parameter(torch.zeros(config.n_outcomes, config.width))
+        self.memory = nn.Parameter(torch.zeros(len(FADING_DAYS), config.n_tokens, config.n_outcomes))
         self.bias = nn.Parameter(torch.zeros(config.n_outcomes))
         self.dropout = nn.Dropout(config.dropout)
 
@@ -92,7 +97,13 @@ class Model(interface.Model):
         total = segment_sum(raised, owner, n).clamp(min=torch.finfo(raised.dtype).tiny)
         read = segment_sum(raised * (x @ self.read.T), owner, n) / total
         attention = (raised / total[owner]).mean(1)
-        return Output(logits=read + self.bias, token_attention=attention)
+        return Output(logits=read + self._remember(batch) + self.bias, token_attention=attention)
+
+    def _remember(self, batch: Batch) -> Float[Tensor, "subject outcome"]:
+        weights = token_weights(batch, multi_hot(batch))
+        fading = (weights * torch.exp(batch.days / rate) for rate in FADING_DAYS)
+        bags = (bag(table, batch, faded, batch.token_offsets) for table, faded in zip(self.memory, fading, strict=True))
+        return sum(bags, start=torch.zeros_like(self.bias))
 
 
 class Layer(nn.Module):
