@@ -54,7 +54,9 @@ def _run(there: Connection, step: Callable[..., object], arguments: tuple[object
         started, before = time.perf_counter(), _cpu()
         value = step(*arguments)
         wall, cpu = time.perf_counter() - started, _cpu() - before
-        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        peak = max(
+            resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        )
         there.send(Cost(wall=wall, cpu=cpu, peak_mb=peak / 1024, value=value))
     except BaseException as error:
         there.send(error)

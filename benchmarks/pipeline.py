@@ -61,7 +61,8 @@ def main() -> None:
             rows.append(row(" ".join([name, *arguments]), cost, options.subjects, n_events))
             print(rows[-1], flush=True)
     head = f"\n## {options.subjects:,} patients, {n_events:,} events\n\n{machine()}\n\n"
-    head += "| stage | wall s | CPU s | peak MB | events per CPU-s | patients per CPU-s |\n|---|---|---|---|---|---|\n"
+    head += "| stage | wall s | CPU s | peak MB | events per CPU-s | patients per CPU-s |\n"
+    head += "|---|---|---|---|---|---|\n"
     print(head + "\n".join(rows))
     if options.write:
         RESULTS.parent.mkdir(exist_ok=True)
@@ -72,9 +73,7 @@ def main() -> None:
 def row(name: str, cost: Cost, subjects: int, n_events: int) -> str:
     """Return one line of the table."""
     events = f"{n_events / cost.cpu:,.0f}" if n_events else ""
-    return (
-        f"| {name} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.peak_mb:,.0f} | {events} | {subjects / cost.cpu:,.0f} |"
-    )
+    return f"| {name} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.peak_mb:,.0f} | {events} | {subjects / cost.cpu:,.0f} |"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def day(number: float) -> datetime:
 def event(subject: int, at: float | None, code: str, **more: object) -> dict[str, object]:
     """Return one event at a day; it is known at once unless `known` names another day."""
     known = more.pop("known", at)
-    row: dict[str, object] = {name: None for name in EVENTS.columns}
+    row: dict[str, object] = dict.fromkeys(EVENTS.columns)
     row |= {"subject_id": subject, "code": code, "time": None if at is None else day(at)}
     row["available_time"] = None if known is None else day(float(known))  # type: ignore[arg-type]
     return row | more

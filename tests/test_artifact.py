@@ -108,7 +108,7 @@ def test_a_missing_a_damaged_and_a_wrong_artifact_are_told_apart(tmp_path) -> No
     with pytest.raises(ArtifactError, match=r"found no manifest\.json there"):
         read_manifest(tmp_path, "thing")
     make(tmp_path / "a")
-    with pytest.raises(ArtifactError, match="of kind 'events' at .*; got 'thing'"):
+    with pytest.raises(ArtifactError, match=r"of kind 'events' at .*; got 'thing'"):
         read_manifest(tmp_path / "a", "events")
     (tmp_path / "a" / MANIFEST).write_text("{")
     with pytest.raises(ArtifactError, match="is damaged: delete"):

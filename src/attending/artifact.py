@@ -75,7 +75,9 @@ def read_manifest(folder: Path, kind: str | None = None) -> Manifest:
             f"expected an artifact of kind '{kind or 'any'}' at {folder}; found no {MANIFEST} there"
         ) from None
     except (ValueError, TypeError, OSError):
-        raise ArtifactError(f"{folder / MANIFEST} is damaged: delete {folder} and run the stage again") from None
+        raise ArtifactError(
+            f"{folder / MANIFEST} is damaged: delete {folder} and run the stage again"
+        ) from None
     if kind is not None and manifest.kind != kind:
         raise ArtifactError(f"expected an artifact of kind '{kind}' at {folder}; got '{manifest.kind}'")
     return manifest

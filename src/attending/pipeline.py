@@ -11,97 +11,21 @@ an interrupted one goes on where it was. `Study` is the Python face of what `att
 import time
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import field_validator
-
 from attending import config as settings
 from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, writing
-from attending.config import Component, Settings
-from attending.data.batches import Config as BatchConfig
+from attending.config import Component
 from attending.engine.local import Local
 from attending.errors import ConfigError, nearest
-from attending.evaluate.config import Config as EvaluateConfig
 from attending.progress import say
-from attending.report.settings import ReportConfig
-from attending.simulate.config import Config as SimulateConfig
 from attending.stages.explain import Config as ExplainConfig
-from attending.stages.ingest import Split
-from attending.tokens.vocabulary import Config as TokenConfig
-from attending.train.loop import Config as TrainConfig
+from attending.study import Explained, StudyConfig, training
 
 if TYPE_CHECKING:
     import polars as pl
-
-BASELINES = ("popularity", "copy_history", "logistic_counts", "gbm_counts")
-
-
-class Explained(ExplainConfig):
-    """Which model to explain, by which explainer."""
-
-    model: str
-    explainer: Component
-
-
-class StudyConfig(Settings):
-    """A whole study, as its YAML file states it.
-
-    data       the folder of raw files; left out where the study simulates its own
-    simulate   make a cohort in the layout of MIMIC-IV first, and study that
-    truth      a simulator's truth, for the ceiling that no model can pass
-    train      how models are trained; `train_each: {transformer: {epochs: 5}}` differs for one of them
-    models     what is trained, beside the baselines, which are always on unless `baselines: []` says otherwise
-    """
-
-    name: str
-    output: Path
-    seed: int = 0
-    workers: int | None = None
-    data: Path | None = None
-    simulate: SimulateConfig | None = None
-    truth: Path | None = None
-    source: Component = Component(name="mimic4")
-    split: Split = Split()
-    task: Component = Component(name="next_diagnoses")
-    tokens: TokenConfig = TokenConfig()
-    batches: BatchConfig = BatchConfig()
-    models: tuple[Component, ...] = (
-        Component(name="retain"),
-        Component(name="transformer"),
-        Component(name="gru"),
-    )
-    baselines: tuple[Component, ...] = tuple(Component(name=name) for name in BASELINES)
-    train: TrainConfig = TrainConfig()
-    train_each: dict[str, dict[str, Any]] = {}
-    evaluate: EvaluateConfig = EvaluateConfig()
-    explain: tuple[Explained, ...] = ()
-    report: ReportConfig = ReportConfig()
-
-    @field_validator("source", "task", mode="before")
-    @classmethod
-    def _one(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
-
-    @field_validator("models", "baselines", mode="before")
-    @classmethod
-    def _many(cls, value: object) -> object:
-        if not isinstance(value, (list, tuple)):
-            return value
-        return [{"name": one} if isinstance(one, str) else one for one in value]
-
-    @field_validator("explain", mode="before")
-    @classmethod
-    def _explained(cls, value: object) -> object:
-        if not isinstance(value, (list, tuple)):
-            return value
-        return [
-            one | {"explainer": {"name": one["explainer"]}}
-            if isinstance(one, dict) and isinstance(one.get("explainer"), str)
-            else one
-            for one in value
-        ]
 
 
 class Study:
@@ -216,7 +140,7 @@ class Study:
             self.folder / "labels",
             self.model_folder(name),
             model=self.components[name],
-            config=_training(self.config, name),
+            config=training(self.config, name),
             batching=self.config.batches,
             seed=self.config.seed,
         )
@@ -259,9 +183,13 @@ class Study:
 
     def report(self) -> Path:
         """Metrics and attributions → one HTML file; return its path."""
+        self._report()
+        return self.report_file
+
+    def _report(self) -> Manifest:
         from attending.stages.report import report
 
-        report(
+        return report(
             events=self.folder / "events",
             labels=self.folder / "labels",
             metrics=self.folder / "metrics",
@@ -271,7 +199,6 @@ class Study:
             config=self.config.report,
             study=self.config.to_dict(),
         )
-        return self.report_file
 
     # Several stages at once ---------------------------------------------------------------------------------------
 
@@ -284,11 +211,11 @@ class Study:
         )
         self.fit()
         for name in self.components:
-            _told(f"predict {name}", lambda name=name: self.predict(name))
+            _told(f"predict {name}", partial(self.predict, name))
         _told("evaluate", self.evaluate)
         for one in self.config.explain:
-            _told(f"explain {one.model} by {one.explainer.name}", lambda one=one: self._explain(one))
-        _told("report", lambda: self.report() and read_manifest(self.folder / "report"))
+            _told(f"explain {one.model} by {one.explainer.name}", partial(self._explain, one))
+        _told("report", self._report)
         return self.report_file
 
     def fit(self) -> Self:
@@ -299,7 +226,7 @@ class Study:
         _told("label", self.label)
         _told("tokenize", self.tokenize)
         for name in self.components:
-            _told(f"train {name}", lambda name=name: self.train(name))
+            _told(f"train {name}", partial(self.train, name))
         return self
 
     def predict_proba(self, model: str, samples: "pl.DataFrame | None" = None) -> "pl.DataFrame":
@@ -328,33 +255,6 @@ class Study:
 
     def _attributions(self, one: Explained) -> Path:
         return self.folder / "attributions" / f"{one.model}-{one.explainer.name}"
-
-
-def _training(config: StudyConfig, name: str) -> TrainConfig:
-    values = config.train.to_dict() | config.train_each.get(name, {})
-    return settings.build(TrainConfig, values, where=f"the study '{config.name}', train_each.{name}")
-
-
-def _check_components(config: StudyConfig) -> None:
-    """Fail on a misspelt component or setting before any work is done."""
-    where = f"the study '{config.name}'"
-    config.source.config("sources", where)
-    config.task.config("tasks", where)
-    names = [one.name for one in (*config.baselines, *config.models)]
-    for one in (*config.baselines, *config.models):
-        one.config("models", where)
-    if len(set(names)) < len(names):
-        raise ConfigError(f"a model stands twice in {where}: {', '.join(names)}")
-    for name in config.train_each:
-        if name not in names:
-            raise ConfigError(f"{where} has no model '{name}' to train{nearest(name, names)}")
-        _training(config, name)
-    for explained in config.explain:
-        explained.explainer.config("explain", where)
-        if explained.model not in names:
-            raise ConfigError(
-                f"{where} explains '{explained.model}', which is not among its models: {', '.join(names)}"
-            )
 
 
 def _told(stage: str, work: Callable[[], Manifest | None]) -> None:

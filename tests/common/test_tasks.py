@@ -2,10 +2,10 @@
 
 import polars as pl
 import pytest
-from records import event, stay, table
 
 from attending import registry
 from attending.schema import LABELS
+from records import event, stay, table
 
 TASKS = registry.names("tasks")
 RECORDS = [

@@ -1,8 +1,8 @@
 import numpy as np
 import torch
-from stores import random_store
 
 from attending.data.batches import Config, Loader, ahead, assemble
+from stores import random_store
 
 
 def loader_of(**settings: int) -> Loader:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from histories import batch_of, random_batch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from attending import registry
@@ -13,6 +12,7 @@ from attending.checkpoint import build_model
 from attending.errors import ModelError
 from attending.explain import contributions, integrated_gradients
 from attending.nn.interface import Model
+from histories import batch_of, random_batch
 
 DIFFERENTIABLE = ["retain", "transformer", "gru"]
 

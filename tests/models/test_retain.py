@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from histories import batch_of, random_batch
 
 from attending.batch import Batch
 from attending.models import retain
 from attending.models.retain import EXAMPLE, Config, Model
+from histories import batch_of, random_batch
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 

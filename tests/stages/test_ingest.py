@@ -16,8 +16,8 @@ from attending.errors import AttendingError, ConfigError, LedgerError, SourceErr
 from attending.ledger import accounts, shard
 from attending.ledger.accounts import Account
 from attending.schema import CODE, COLUMN, LINE, ORIGIN, RAW, REASON, SUBJECT_ID, VISIT_ID
+from attending.splits import Split
 from attending.stages import ingest as stage
-from attending.stages.ingest import Split
 from tiny_mimic import (
     ADMISSIONS,
     DIAGNOSES,

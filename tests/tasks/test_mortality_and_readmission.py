@@ -1,6 +1,5 @@
-from records import day, event, stay, table
-
 from attending.tasks import mortality, readmission
+from records import day, event, stay, table
 
 
 def test_mortality_is_asked_24_hours_after_admission_of_those_still_alive_and_in_hospital() -> None:

@@ -1,6 +1,5 @@
-from records import day, event, stay, table
-
 from attending.tasks.next_diagnoses import Config, label
+from records import day, event, stay, table
 
 FULL = Config(vocabulary="full")
 

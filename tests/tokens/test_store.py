@@ -1,10 +1,10 @@
 import numpy as np
 import polars as pl
-from records import EPOCH, day, event, stay, table
 
 from attending.data.samples import find_samples
 from attending.tokens.store import TokenStore, encode_shard, join_shards
 from attending.tokens.vocabulary import Config, build, count
+from records import EPOCH, day, event, stay, table
 
 CONFIG = Config(min_subjects=1)
 RECORD = table(

@@ -1,9 +1,9 @@
 import numpy as np
 import polars as pl
-from records import event, table
 
 from attending.tokens.values import bins, merge, standardise, summarise
 from attending.tokens.vocabulary import UNKNOWN_TOKEN, Config, Vocabulary, ancestors, build, count
+from records import event, table
 
 
 def held_by(code: str, n: int, *, first: int = 0, **more: object) -> list[dict[str, object]]:

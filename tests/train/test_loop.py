@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from stores import random_store
 
 from attending.checkpoint import build_model, digest, load_tensors
 from attending.data.batches import Config as BatchConfig
@@ -18,6 +17,7 @@ from attending.data.batches import Loader
 from attending.errors import ModelError
 from attending.models.retain import EXAMPLE
 from attending.train.loop import Config, Position, Run, schedule
+from stores import random_store
 
 ROOT = Path(__file__).parent.parent
 
@@ -175,7 +175,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path) -> None:
     run = run_in(tmp_path)
     with torch.no_grad():
         run.model.get_parameter("output.bias").fill_(float("nan"))
-    with pytest.raises(ModelError, match="not finite at step 0: lower train.learning_rate"):
+    with pytest.raises(ModelError, match=r"not finite at step 0: lower train\.learning_rate"):
         run.go("training")
 
 

@@ -45,7 +45,7 @@ def ingest(
     """
     from attending.config import build
     from attending.engine.local import Local
-    from attending.stages.ingest import Split
+    from attending.splits import Split
     from attending.stages.ingest import ingest as stage
 
     given = _given(overrides, "source", "split")

@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
-from attending import __version__
+from attending import __version__, parquet
 from attending.artifact import write_atomic, write_json
-from attending.engine import shuffle
-from attending.ledger import parquet
 from attending.ledger.lines import blocks
 from attending.ledger.table import Context, Source
 from attending.schema import (
@@ -24,12 +21,11 @@ from attending.schema import (
     PARENT_CODES,
     RAW,
     SPLIT,
-    SPLITS,
     SUBJECT_ID,
     SUBJECT_SPLITS,
 )
+from attending.splits import split_of
 
-_SPLIT_SALT = 0x5B117
 _MEDS_VERSION = "0.4.1"
 
 
@@ -63,14 +59,6 @@ def write_splits(
         splits = splits.select(SUBJECT_ID, pl.col("given").fill_null(pl.col(SPLIT)).alias(SPLIT))
     parquet.write(path, SUBJECT_SPLITS.check(splits, str(path)))
     return splits.height
-
-
-def split_of(ids: pl.Series, shares: Mapping[str, float], seed: int) -> pl.Series:
-    """Return the split of each subject, a pure function of its id and the seed."""
-    place = shuffle.uniform(ids.to_numpy(), _SPLIT_SALT + seed)
-    bounds = np.cumsum([shares[split] for split in SPLITS[:-1]])
-    names = np.array(SPLITS)[np.searchsorted(bounds, place, side="right")]
-    return pl.Series(SPLIT, names.tolist(), pl.String)
 
 
 def write_dataset(path: Path, name: str) -> None:

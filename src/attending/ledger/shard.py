@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from attending import parquet
 from attending.artifact import write_atomic, write_json
 from attending.engine import shuffle
 from attending.errors import LedgerError
-from attending.ledger import parquet, quarantine
+from attending.ledger import quarantine
 from attending.ledger.events import COLUMNS
 from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW, Tally
 from attending.ledger.reading import staging_file

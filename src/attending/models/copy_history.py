@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Facts, Output
 from attending.nn import interface
 from attending.nn.packed import token_weights
+from attending.progress import track
 
 MOST_PAIRS = 4_000_000  # pairs of sample and outcome that five coefficients are fitted on, at the most
 N_FEATURES = 5
@@ -57,7 +58,7 @@ class Model(interface.Model):
             return {"copies": 0}
         trained, tuned = _some(train, len(self.log_odds)), _some(tuning, len(self.log_odds))
         best = torch.inf
-        for decay in self.decays:
+        for decay in track(self.decays, "fitting copy_history"):
             coefficients = self._newton(trained, decay)
             loss = sum(float(self._loss(batch, decay, coefficients)) for batch in tuned)
             if loss < best:

@@ -1,11 +1,11 @@
 """Gradient-boosted trees (LightGBM) on counts of all codes in several windows: the other baseline to fear.
 
 One booster an outcome on `nn.counts.count_features`, binned once a thread for all its outcomes; the number of trees
-is chosen on the tuning split. Boosters are kept as text inside the weights file, so nothing but tensors is stored. An outcome
-with fewer than `min_positives` training samples keeps its prevalence.
+is chosen on the tuning split. Boosters are kept as text inside the weights file, so nothing but tensors is stored.
+An outcome with fewer than `min_positives` training samples keeps its prevalence.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ from torch import nn
 from attending.batch import Batch, Facts, Output
 from attending.nn import interface
 from attending.nn.counts import WINDOWS_DAYS, count_features, count_matrix
+from attending.progress import track
 
 
 class Config(interface.ModelConfig):
@@ -33,7 +34,9 @@ class Config(interface.ModelConfig):
     patience: int = 10
 
 
-EXAMPLE = Config(n_tokens=40, n_outcomes=5, n_trees=30, min_leaf=1, min_positives=1, n_leaves=7, feature_fraction=1.0)
+EXAMPLE = Config(
+    n_tokens=40, n_outcomes=5, n_trees=30, min_leaf=1, min_positives=1, n_leaves=7, feature_fraction=1.0
+)
 
 
 class Model(interface.Model):
@@ -61,23 +64,29 @@ class Model(interface.Model):
         y, y_tuning = np.ascontiguousarray(labels.T), np.ascontiguousarray(tuning_labels.T)
         settings, n_threads = self._settings(seed), torch.get_num_threads()
 
-        def grow(mine: range) -> list[bytes]:
+        def grow(mine: Sequence[int]) -> list[bytes]:
             """Grow the boosters of some outcomes on one binned copy of the data, in one thread."""
             binned = lightgbm.Dataset(csr_matrix(x), label=y[0], params=settings, free_raw_data=False)
             tuned = lightgbm.Dataset(
-                csr_matrix(x_tuning), label=y_tuning[0], reference=binned, params=settings, free_raw_data=False
+                csr_matrix(x_tuning),
+                label=y_tuning[0],
+                reference=binned,
+                params=settings,
+                free_raw_data=False,
             )
             return [
                 self._grow(binned.set_label(y[outcome]), tuned.set_label(y_tuning[outcome]), settings)
                 if self.config.min_positives <= y[outcome].sum() < len(y[outcome])
                 else b""
-                for outcome in mine
+                for outcome in (track(mine, "growing gbm_counts") if 0 in mine else mine)
             ]
 
         with ThreadPoolExecutor(n_threads) as pool:
             shares = list(pool.map(grow, [range(first, len(y), n_threads) for first in range(n_threads)]))
         texts = [shares[outcome % n_threads][outcome // n_threads] for outcome in range(len(y))]
-        self.text = nn.Buffer(torch.frombuffer(bytearray(b"".join(texts) or b"\0"), dtype=torch.uint8).clone())
+        self.text = nn.Buffer(
+            torch.frombuffer(bytearray(b"".join(texts) or b"\0"), dtype=torch.uint8).clone()
+        )
         self.text_offsets.copy_(torch.tensor([0, *np.cumsum([len(text) for text in texts])]))
         self._boosters = None
         return {"boosters": sum(bool(text) for text in texts)}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Facts, Output
 from attending.nn import interface
 from attending.nn.counts import WINDOWS_DAYS, count_features, count_matrix, n_count_features
+from attending.progress import track
 
 Array = NDArray[np.float32]
 CHOOSING_SAMPLES = 8_000  # the strength is chosen on so many training samples
@@ -57,7 +58,8 @@ class Model(interface.Model):
         solution = np.zeros((x.shape[1] + 1, y.shape[1]), dtype=np.float32)
         solution[-1] = self.bias.numpy()
         solutions = {}
-        for strength in sorted(self.config.strengths, reverse=True):  # each a warm start for the next
+        strengths = sorted(self.config.strengths, reverse=True)  # each a warm start for the next
+        for strength in track(strengths, "choosing the strength of logistic_counts"):
             solution = _solve(x[some], y[some], strength, solution, self.config.iterations // 2)
             solutions[_loss(x_tuning @ solution[:-1] + solution[-1], y_tuning)] = (strength, solution)
         strength, start = solutions[min(solutions)]
@@ -86,8 +88,8 @@ def _solve(x: csr_array, y: Array, strength: float, start: Array, iterations: in
         penalty = strength / 2 * float(np.square(beta[:-1], dtype=np.float64).sum())
         return _loss(logits, y) * y.shape[1] + penalty, gradient.ravel().astype(np.float64)
 
-    options = {"maxiter": iterations}
-    found = minimize(objective, start.ravel().astype(np.float64), jac=True, method="L-BFGS-B", options=options)
+    first: NDArray[np.float64] = start.ravel().astype(np.float64)
+    found = minimize(objective, first, (), "L-BFGS-B", jac=True, options={"maxiter": iterations})
     return found.x.reshape(shape).astype(np.float32)
 
 

@@ -102,7 +102,10 @@ class Model(interface.Model):
     def _remember(self, batch: Batch) -> Float[Tensor, "subject outcome"]:
         weights = token_weights(batch, multi_hot(batch))
         fading = (weights * torch.exp(batch.days / rate) for rate in FADING_DAYS)
-        bags = (bag(table, batch, faded, batch.token_offsets) for table, faded in zip(self.memory, fading, strict=True))
+        bags = (
+            bag(table, batch, faded, batch.token_offsets)
+            for table, faded in zip(self.memory, fading, strict=True)
+        )
         return sum(bags, start=torch.zeros_like(self.bias))
 
 

@@ -10,11 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from polars import col
 
-from attending import __version__
-from attending.engine import shuffle
+from attending import __version__, parquet
 from attending.progress import track
 from attending.schema import (
     ADMISSION,
@@ -41,8 +39,6 @@ from attending.schema import (
     RACE,
     SEPARATOR,
     SEX,
-    SPLIT,
-    SPLITS,
     SUBJECT_ID,
     SUBJECT_SPLITS,
     TEXT_VALUE,
@@ -56,11 +52,10 @@ from attending.simulate.codes import titles
 from attending.simulate.cohort import FIRST_SUBJECT, blocks, n_blocks, n_in_block
 from attending.simulate.config import Config
 from attending.simulate.records import Tables, main_tables
-from attending.simulate.shards import refuse_others, write_shard, write_table
+from attending.simulate.shards import refuse_others, write_shard
+from attending.splits import Split, split_of
 
 MEDS_VERSION = "0.4.1"
-SHARES = (0.7, 0.1, 0.2)
-SPLIT_SALT = 0x5B117
 UNKNOWN = "UNK"
 ARRIVAL = {RACE: "race", INSURANCE: "insurance", "MARITAL_STATUS": "marital_status", "LANGUAGE": "language"}
 DISCHARGED = col("dischtime")
@@ -229,22 +224,19 @@ def _write_metadata(folder: Path, config: Config, counted: Counter[str]) -> None
         PARENT_CODES: [None] * len(codes),
         N_EVENTS: [counted[code] for code in codes],
     }
-    write_table(folder / "codes.parquet", pl.DataFrame(described, schema=CODES.columns))
+    parquet.write(folder / "codes.parquet", pl.DataFrame(described, schema=CODES.columns))
     ids = FIRST_SUBJECT + np.arange(config.n_subjects, dtype=np.int64)
-    splits = {SUBJECT_ID: ids, SPLIT: _split(ids, config.seed)}
-    write_table(folder / "subject_splits.parquet", pl.DataFrame(splits, schema=SUBJECT_SPLITS.columns))
+    subjects = pl.DataFrame({SUBJECT_ID: ids}, schema={SUBJECT_ID: pl.Int64})
+    split = split_of(subjects[SUBJECT_ID], Split().to_dict(), config.seed)
+    parquet.write(
+        folder / "subject_splits.parquet", SUBJECT_SPLITS.check(subjects.with_columns(split), "splits")
+    )
     dataset = {
         "dataset_name": "attending simulator",
-        "dataset_version": f"seed {config.seed}, {config.n_subjects} subjects{'' if config.shuffle == 'none' else ', shuffled'}",
+        "dataset_version": f"seed {config.seed}, {config.n_subjects} subjects, shuffle {config.shuffle}",
         "etl_name": "attending",
         "etl_version": __version__,
         "meds_version": MEDS_VERSION,
         "other_extension_columns": list(EXTENSION_COLUMNS),
     }
     (folder / "dataset.json").write_text(json.dumps(dataset, indent=2) + "\n", encoding="utf-8")
-
-
-def _split(ids: NDArray[np.int64], seed: int) -> list[str]:
-    """Return the split of each subject: the one that an ingest with this seed gives it."""
-    place = shuffle.uniform(ids, SPLIT_SALT + seed)
-    return [SPLITS[part] for part in np.searchsorted(np.cumsum(SHARES)[:-1], place, side="right")]

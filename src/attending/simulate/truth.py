@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from attending import parquet
 from attending.schema import (
     CODE,
     CONDITION,
@@ -41,7 +42,7 @@ from attending.simulate.conditions import (
     N_CONDITIONS,
     codes_of,
 )
-from attending.simulate.shards import write_shard, write_table
+from attending.simulate.shards import write_shard
 from attending.simulate.world import Floats, State
 
 NAME = "name"
@@ -58,7 +59,7 @@ def write_conditions(folder: Path) -> None:
         for code, share in codes_of(condition.codes)
     ]
     types = {CONDITION: pl.Int32(), NAME: pl.String(), CODE: pl.String(), SHARE: pl.Float64()}
-    write_table(folder / "conditions.parquet", pl.DataFrame(rows, schema=types, orient="row"))
+    parquet.write(folder / "conditions.parquet", pl.DataFrame(rows, schema=types, orient="row"))
 
 
 def write_block(folder: Path, block: Block, n_subjects: int) -> None:

@@ -93,7 +93,9 @@ def explain(
             network, batch.without_labels(), outcome, settings
         )
         frames = {
-            "samples": _samples_frame(network, batch, samples.frame[chosen], outcome, base, read_outcomes(model)),
+            "samples": _samples_frame(
+                network, batch, samples.frame[chosen], outcome, base, read_outcomes(model)
+            ),
             "events": _events_frame(batch, attribution, read_vocabulary(model).table),
         }
         for name, frame in frames.items():
@@ -108,7 +110,9 @@ def _choose(samples: Samples, loader: Loader, config: Config, seed: int) -> Posi
     n_visits = np.where(ends >= samples.start[held_out], loader.store.visit[np.maximum(ends, 0)], 0)
     long_enough = held_out[n_visits >= config.min_visits]
     if not len(long_enough):
-        raise ModelError(f"no held-out sample has {config.min_visits} visits to explain: lower explain.min_visits")
+        raise ModelError(
+            f"no held-out sample has {config.min_visits} visits to explain: lower explain.min_visits"
+        )
     drawn = np.random.default_rng(seed).permutation(long_enough)
     _, first = np.unique(samples.row[drawn], return_index=True)  # one sample a subject
     return drawn[np.sort(first)][: config.n_samples]
@@ -123,7 +127,12 @@ def _striking(network: Model, batch: Batch, samples: Samples) -> torch.Tensor:
 
 @torch.no_grad()
 def _samples_frame(
-    network: Model, batch: Batch, keys: pl.DataFrame, outcome: torch.Tensor, base: torch.Tensor, outcomes: pl.DataFrame
+    network: Model,
+    batch: Batch,
+    keys: pl.DataFrame,
+    outcome: torch.Tensor,
+    base: torch.Tensor,
+    outcomes: pl.DataFrame,
 ) -> pl.DataFrame:
     assert batch.labels is not None
     logit = network(batch.without_labels()).logits.gather(1, outcome[:, None])[:, 0]
@@ -136,7 +145,9 @@ def _samples_frame(
         BASE: base.detach().numpy(),
         HAPPENED: happened.numpy(),
     }
-    return pl.concat([keys.select(SUBJECT_ID, PREDICTION_TIME), named, pl.DataFrame(columns)], how="horizontal")
+    return pl.concat(
+        [keys.select(SUBJECT_ID, PREDICTION_TIME), named, pl.DataFrame(columns)], how="horizontal"
+    )
 
 
 def _events_frame(batch: Batch, attribution: torch.Tensor, vocabulary: pl.DataFrame) -> pl.DataFrame:

@@ -8,10 +8,9 @@ import shutil
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import polars as pl
-from pydantic import Field, model_validator
 
 from attending import registry
 from attending.artifact import (
@@ -39,21 +38,6 @@ from attending.progress import say
 KIND = "events"
 LEDGER = "ledger.json"
 _STAGING = "staging"
-
-
-class Split(Settings):
-    """The shares of subjects in each split; which one a subject is in depends on its id and the seed alone."""
-
-    train: float = Field(default=0.7, ge=0)
-    tuning: float = Field(default=0.1, ge=0)
-    held_out: float = Field(default=0.2, ge=0)
-
-    @model_validator(mode="after")
-    def _adds_up(self) -> Self:
-        total = self.train + self.tuning + self.held_out
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"expected shares that add up to 1, got {total:g}")
-        return self
 
 
 class Sizes(Settings):

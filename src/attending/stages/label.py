@@ -5,12 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
-from attending import registry
+from attending import parquet, registry
 from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, write_json, writing
 from attending.config import Component, Settings
 from attending.engine.local import Engine
 from attending.errors import TaskError
-from attending.ledger import parquet
 from attending.schema import (
     BOOLEAN_VALUE,
     CATEGORICAL_VALUE,

@@ -79,7 +79,9 @@ def predict_samples(
     """
     if samples is None:
         if labels is None:
-            raise ArtifactError("expected samples (subject_id, prediction_time) or a label artifact to take them from")
+            raise ArtifactError(
+                "expected samples (subject_id, prediction_time) or a label artifact to take them from"
+            )
         samples = read_labels(labels).select(SUBJECT_ID, PREDICTION_TIME)
         found, loader = open_samples(model, tokens, samples)
         chosen = found.of_split(HELD_OUT)
@@ -88,7 +90,9 @@ def predict_samples(
         chosen = np.arange(len(found))
     name, network = load_model(model)
     probability = probabilities(network, loader, chosen, label=f"predicting with {name}")
-    return found.frame[chosen].hstack(pl.DataFrame(probability, schema=read_outcomes(model)[OUTCOME].to_list()))
+    return found.frame[chosen].hstack(
+        pl.DataFrame(probability, schema=read_outcomes(model)[OUTCOME].to_list())
+    )
 
 
 def open_samples(model: Path, tokens: Path, samples: pl.DataFrame) -> tuple[Samples, Loader]:

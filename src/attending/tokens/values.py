@@ -44,7 +44,7 @@ def merge(summaries: pl.DataFrame, *, n_bins: int, min_values: int) -> pl.DataFr
         low, middle, high = _weighted_quantiles(points, weights, np.array([0.25, 0.5, 0.75]))
         spread = (high - low) / IQR_TO_SD
         rows.append((code, np.unique(inner).tolist(), float(middle), float(spread) if spread > 0 else 1.0))
-    kinds: dict[str, pl.DataType | type[pl.DataType]] = {CODE: pl.String, EDGES: pl.List(pl.Float64), CENTER: pl.Float64, SCALE: pl.Float64}
+    kinds = {CODE: pl.String(), EDGES: pl.List(pl.Float64()), CENTER: pl.Float64(), SCALE: pl.Float64()}
     return pl.DataFrame(rows, schema=kinds, orient="row")
 
 

@@ -1,0 +1,121 @@
+"""A whole study as its YAML file states it, checked before any work is done."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from attending import config as settings
+from attending.config import Component, Settings
+from attending.data.batches import Config as BatchConfig
+from attending.errors import ConfigError, nearest
+from attending.evaluate.config import Config as EvaluateConfig
+from attending.report.settings import ReportConfig
+from attending.simulate.config import Config as SimulateConfig
+from attending.splits import Split
+from attending.stages.explain import Config as ExplainConfig
+from attending.tokens.vocabulary import Config as TokenConfig
+from attending.train.loop import Config as TrainConfig
+
+BASELINES = ("popularity", "copy_history", "logistic_counts", "gbm_counts")
+
+
+class Explained(ExplainConfig):
+    """Which model to explain, by which explainer."""
+
+    model: str
+    explainer: Component
+
+
+class StudyConfig(Settings):
+    """A whole study, as its YAML file states it.
+
+    data       the folder of raw files; left out where the study simulates its own
+    simulate   make a cohort in the layout of MIMIC-IV first, and study that
+    truth      a simulator's truth, for the ceiling that no model can pass
+    train      how models are trained; `train_each: {transformer: {epochs: 5}}` differs for one of them
+    models     what is trained, beside the baselines, which are always on unless `baselines: []` says otherwise
+    """
+
+    name: str
+    output: Path
+    seed: int = 0
+    workers: int | None = None
+    data: Path | None = None
+    simulate: SimulateConfig | None = None
+    truth: Path | None = None
+    source: Component = Component(name="mimic4")
+    split: Split = Split()
+    task: Component = Component(name="next_diagnoses")
+    tokens: TokenConfig = TokenConfig()
+    batches: BatchConfig = BatchConfig()
+    models: tuple[Component, ...] = (
+        Component(name="retain"),
+        Component(name="transformer"),
+        Component(name="gru"),
+    )
+    baselines: tuple[Component, ...] = tuple(Component(name=name) for name in BASELINES)
+    train: TrainConfig = TrainConfig()
+    train_each: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    evaluate: EvaluateConfig = EvaluateConfig()
+    explain: tuple[Explained, ...] = ()
+    report: ReportConfig = ReportConfig()
+
+    @field_validator("source", "task", mode="before")
+    @classmethod
+    def _one(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("models", "baselines", mode="before")
+    @classmethod
+    def _many(cls, value: object) -> object:
+        if not isinstance(value, (list, tuple)):
+            return value
+        return [{"name": one} if isinstance(one, str) else one for one in value]
+
+    @field_validator("explain", mode="before")
+    @classmethod
+    def _explained(cls, value: object) -> object:
+        if not isinstance(value, (list, tuple)):
+            return value
+        return [
+            one | {"explainer": {"name": one["explainer"]}}
+            if isinstance(one, dict) and isinstance(one.get("explainer"), str)
+            else one
+            for one in value
+        ]
+
+
+def training(config: StudyConfig, name: str) -> TrainConfig:
+    """Return how one model of the study is trained."""
+    values = config.train.to_dict() | config.train_each.get(name, {})
+    return settings.build(TrainConfig, values, where=f"the study '{config.name}', train_each.{name}")
+
+
+def check(config: StudyConfig) -> None:
+    """Fail on a misspelt component, setting or contradiction before any work is done.
+
+    Raises:
+        ConfigError: naming the study and what does not fit.
+        UnknownComponent: with the nearest known name.
+    """
+    if (config.data is None) == (config.simulate is None):
+        raise ConfigError("expected one of 'data' (a folder of raw files) and 'simulate'; got both or none")
+    where = f"the study '{config.name}'"
+    config.source.config("sources", where)
+    config.task.config("tasks", where)
+    names = [one.name for one in (*config.baselines, *config.models)]
+    for one in (*config.baselines, *config.models):
+        one.config("models", where)
+    if len(set(names)) < len(names):
+        raise ConfigError(f"a model stands twice in {where}: {', '.join(names)}")
+    for name in config.train_each:
+        if name not in names:
+            raise ConfigError(f"{where} has no model '{name}' to train{nearest(name, names)}")
+        training(config, name)
+    for explained in config.explain:
+        explained.explainer.config("explain", where)
+        if explained.model not in names:
+            raise ConfigError(
+                f"{where} explains '{explained.model}', which is not among its models: {', '.join(names)}"
+            )
