@@ -63,34 +63,32 @@ def component_page(kind: str) -> str:
 
 def settings_page() -> str:
     """Return the page of a study's settings, section by section."""
-    from attending.data import batches
-    from attending.evaluate.config import Config as Evaluate
-    from attending.pipeline import Explained, StudyConfig
-    from attending.report.settings import ReportConfig
-    from attending.simulate.config import Config as Simulate
-    from attending.stages.ingest import Split
-    from attending.tokens.vocabulary import Config as Tokens
-    from attending.train.loop import Config as Train
+    from attending.pipeline import StudyConfig
 
-    sections = {
-        "simulate": Simulate,
-        "split": Split,
-        "tokens": Tokens,
-        "batches": batches.Config,
-        "train": Train,
-        "evaluate": Evaluate,
-        "explain, each": Explained,
-        "report": ReportConfig,
-    }
     about = (
         "A study is a YAML file of these keys. `attending run STUDY.yaml key.key=value` overrides any of them. The "
         "settings of [sources](sources.md), [tasks](tasks.md), [models](models.md) and [explainers](explain.md) "
         "stand beside their names: `task: {name: mortality, hours: 48}`."
     )
     parts = [MADE, "# The settings of a study", about, *settings_of(StudyConfig)]
-    for name, config in sections.items():
-        parts += [f"## {name}", *settings_of(config)]
+    for name, field in StudyConfig.model_fields.items():
+        inner = section(field)
+        if inner is not None:
+            parts += [f"## {heading(name, field)}", *settings_of(inner)]
     return "\n\n".join(parts) + "\n"
+
+
+def section(field: FieldInfo) -> type[Settings] | None:
+    """Return the settings class of a field that is a section, or a list of sections, of a study."""
+    for one in (field.annotation, *get_args(field.annotation)):
+        if isinstance(one, type) and issubclass(one, Settings) and not issubclass(one, Component):
+            return one
+    return None
+
+
+def heading(name: str, field: FieldInfo) -> str:
+    """Return the heading of a section; a list of them says so."""
+    return f"{name}, each" if get_origin(field.annotation) is tuple else name
 
 
 def settings_of(config: type[BaseModel]) -> list[str]:
@@ -110,10 +108,9 @@ def settings_of(config: type[BaseModel]) -> list[str]:
 
 def kind_and_default(name: str, field: FieldInfo) -> tuple[str, str]:
     """Return a setting's type and default; a section of settings points to its own table."""
-    inner = [one for one in (field.annotation, *get_args(field.annotation)) if isinstance(one, type)]
-    if any(issubclass(one, Settings) and not issubclass(one, Component) for one in inner):
-        heading = "explain-each" if name == "explain" else name
-        return f"[section](#{heading})", "none" if field.default in (None, ()) else "its defaults"
+    if section(field) is not None:
+        anchor = heading(name, field).replace(", ", "-")
+        return f"[section](#{anchor})", "none" if field.default in (None, ()) else "its defaults"
     default = "required" if field.default is PydanticUndefined else f"`{plain(field.default)}`"
     return f"`{type_name(field.annotation)}`", default
 
