@@ -73,7 +73,8 @@ def main() -> None:
 def row(name: str, cost: Cost, subjects: int, n_events: int) -> str:
     """Return one line of the table."""
     events = f"{n_events / cost.cpu:,.0f}" if n_events else ""
-    return f"| {name} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.peak_mb:,.0f} | {events} | {subjects / cost.cpu:,.0f} |"
+    patients = f"{subjects / cost.cpu:,.0f}"
+    return f"| {name} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.peak_mb:,.0f} | {events} | {patients} |"
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from attending.engine.local import Local
 from attending.errors import ConfigError, nearest
 from attending.progress import say
 from attending.stages.explain import Config as ExplainConfig
-from attending.study import Explained, StudyConfig, training
+from attending.study import Explained, StudyConfig, check, training
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,11 +38,7 @@ class Study:
 
     def __init__(self, config: StudyConfig | None = None, **values: Any) -> None:  # noqa: ANN401 - settings
         self.config = config or settings.build(StudyConfig, values, where="Study(…)")
-        if (self.config.data is None) == (self.config.simulate is None):
-            raise ConfigError(
-                "expected one of 'data' (a folder of raw files) and 'simulate' in the study; got both or none"
-            )
-        _check_components(self.config)
+        check(self.config)
         self.engine = Local(self.config.workers)
 
     @classmethod

@@ -40,8 +40,8 @@ def bag(
 
 
 def segment_sum(
-    values: Float[Tensor, "item *rest"], owner: Int64[Tensor, " item"], n: int
-) -> Float[Tensor, "segment *rest"]:
+    values: Float[Tensor, " item *rest"], owner: Int64[Tensor, " item"], n: int
+) -> Float[Tensor, " segment *rest"]:
     """Return the sum of the items of each of `n` segments; 0 for an empty one."""
     return values.new_zeros(n, *values.shape[1:]).index_add(0, owner, values)
 

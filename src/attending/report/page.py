@@ -12,6 +12,7 @@ from attending.report import comparison, curves, flow, forest, method, outcomes,
 from attending.report.evidence import Attributions, Evidence
 from attending.report.figures import Figure, draw
 from attending.report.ledger import LedgerTable, ledger_table
+from attending.report.method import ModelSettings
 from attending.report.names import sentence
 from attending.report.settings import ReportConfig
 from attending.report.suppression import HIDDEN
@@ -91,7 +92,7 @@ class Page:
     outcomes: outcomes.OutcomeTable
     patients: list[PatientGroup]
     method: list[tuple[str, str]]
-    settings: list[method.ModelSettings]
+    settings: list[ModelSettings]
     study_yaml: str
     basis: list[tuple[str, str]]
     limits: list[str]

@@ -34,6 +34,7 @@ from attending.ledger.reading import Counts, Part, add, read
 from attending.ledger.shard import CODES_FILE, SUBJECTS_FILE, Shard, ShardCounts, assemble, staged_schema
 from attending.ledger.table import Context, Source, Table
 from attending.progress import say
+from attending.splits import Split
 
 KIND = "events"
 LEDGER = "ledger.json"
