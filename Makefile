@@ -1,4 +1,4 @@
-# Every target sets up what it needs on a fresh machine: a virtual environment, the CPU build of torch first.
+# Every target sets up what it needs on a fresh machine: a virtual environment, torch first, then the rest.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

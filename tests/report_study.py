@@ -198,7 +198,7 @@ def _ledger() -> dict[str, Any]:
 
 def _labels(out: Path, events: Path, generator: np.random.Generator) -> None:
     config = {
-        "task": {"name": "next_diagnoses", "visits": "every", "vocabulary": "ccs", "min_train_positives": 11}
+        "task": {"name": "next_diagnoses", "visits": "every", "vocabulary": "ccs", "min_train_subjects": 11}
     }
     with writing(out, Recipe(kind="labels", config=config)) as writer:
         (writer.path / "data").mkdir()

@@ -12,7 +12,6 @@ of static facts (sex …) at birth, where the record has any.
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -76,11 +75,11 @@ class Batch:
         """The history that each token belongs to."""
         return owners(self.token_offsets)
 
-    def with_weights(self, weights: Float[Tensor, " token"]) -> Self:
+    def with_weights(self, weights: Float[Tensor, " token"]) -> "Batch":
         """Return the batch with every token's embedding scaled by `weights`."""
         return replace(self, weights=weights)
 
-    def without_labels(self) -> Self:
+    def without_labels(self) -> "Batch":
         """Return the batch as a model sees it when it predicts."""
         return replace(self, labels=None)
 

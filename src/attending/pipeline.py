@@ -166,6 +166,7 @@ class Study:
         """Explain some held-out predictions of a model; return the folder of the attributions.
 
         Without an explainer, the model's exact contributions are used where it has them, else integrated gradients.
+        What is asked here stands beside the report's own explanations, which the study's settings name.
         """
         from attending.checkpoint import load_model
         from attending.nn.interface import Additive
@@ -174,12 +175,19 @@ class Study:
             exact = isinstance(load_model(self.model_folder(model))[1], Additive)
             explainer = "contributions" if exact else "integrated_gradients"
         one = Explained(model=model, explainer=Component(name=explainer), n_samples=n_samples)
-        self._explain(one)
-        return self._attributions(one)
+        out = self.folder / "attributions" / "asked" / f"{model}-{explainer}"
+        self._explain(one, out)
+        return out
 
     def report(self) -> Path:
-        """Metrics and attributions → one HTML file; return its path."""
-        self._report()
+        """Predict, evaluate and explain with the trained models, write one HTML file, and return its path."""
+        for name in self.components:
+            _told(f"predict {name}", partial(self.predict, name))
+        _told("evaluate", self.evaluate)
+        for one in self.config.explain:
+            work = partial(self._explain, one, self._attributions(one))
+            _told(f"explain {one.model} by {one.explainer.name}", work)
+        _told("report", self._report)
         return self.report_file
 
     def _report(self) -> Manifest:
@@ -205,14 +213,7 @@ class Study:
         write_atomic(
             self.folder / "study.yaml", lambda temporary: temporary.write_text(text, encoding="utf-8")
         )
-        self.fit()
-        for name in self.components:
-            _told(f"predict {name}", partial(self.predict, name))
-        _told("evaluate", self.evaluate)
-        for one in self.config.explain:
-            _told(f"explain {one.model} by {one.explainer.name}", partial(self._explain, one))
-        _told("report", self._report)
-        return self.report_file
+        return self.fit().report()
 
     def fit(self) -> Self:
         """Run every stage up to the trained models."""
@@ -236,14 +237,14 @@ class Study:
             self.model_folder(model), self.folder / "tokens", samples, labels=self.folder / "labels"
         )
 
-    def _explain(self, one: Explained) -> Manifest:
+    def _explain(self, one: Explained, out: Path) -> Manifest:
         from attending.stages.explain import explain
 
         return explain(
             self.model_folder(one.model),
             self.folder / "tokens",
             self.folder / "labels",
-            self._attributions(one),
+            out,
             explainer=one.explainer,
             config=ExplainConfig(n_samples=one.n_samples, min_visits=one.min_visits),
             seed=self.config.seed,
@@ -268,5 +269,9 @@ def _made_at(manifest: Manifest) -> float:
 
 
 def _in_words(counts: dict[str, Any]) -> str:
-    told = [f"{value:,} {name.replace('_', ' ')}" for name, value in counts.items() if isinstance(value, int)]
+    told = [
+        f"{value:,} {name.removeprefix('n_').replace('_', ' ')}"
+        for name, value in counts.items()
+        if isinstance(value, int)
+    ]
     return ", ".join(told[:4])

@@ -65,7 +65,7 @@ def shrink(text: str) -> str:
     if "simulate" in study:
         study["simulate"]["n_subjects"] = 250
     study |= TINY
-    study["task"] = study.get("task", {"name": "next_diagnoses"}) | {"min_train_positives": 5}
+    study["task"] = study.get("task", {"name": "next_diagnoses"}) | {"min_train_subjects": 5}
     study["train"] = study.get("train", {}) | {"epochs": 1}
     study["train_each"] = {name: one | {"epochs": 1} for name, one in study.get("train_each", {}).items()}
     if "data" in study and "baselines" not in study:

@@ -12,8 +12,10 @@ from attending.checkpoint import build_model
 from attending.errors import ModelError
 from attending.explain import contributions, integrated_gradients
 from attending.nn.interface import Model
+from attending.train.loop import Config, hide
 from histories import batch_of, random_batch
 
+HIDING = Config(hide_events=0.1, hide_histories=0.1)
 DIFFERENTIABLE = ["retain", "transformer", "gru"]
 
 
@@ -28,7 +30,7 @@ def trained_on_a_planted_cause(name: str, cause: int = 7) -> tuple[Model, Batch]
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(120):
         optimizer.zero_grad()
-        binary_cross_entropy_with_logits(model(batch).logits, labels).backward()
+        binary_cross_entropy_with_logits(model(hide(batch, HIDING)).logits, labels).backward()
         optimizer.step()
     return model.eval(), replace(batch, labels=labels)
 

@@ -99,7 +99,7 @@ def plain_retain(model: Model, batch: Batch) -> np.ndarray:
             codes = set(batch.tokens[start:stop].tolist())  # a visit is a set
             visits.append(sum((w["embedding"][code] for code in codes), np.zeros(w["embedding"].shape[1])))
             days.append(float(batch.days[stop - 1]))
-        gaps = [0.0 if i < 2 else days[i] - days[i - 1] for i in range(len(days))]
+        gaps = [0.0 if i == 0 else days[i] - days[i - 1] for i in range(len(days))]
         inputs = [np.append(v, np.log1p(gap)) for v, gap in zip(visits, gaps, strict=True)]
         states = {}
         for gate in ("alpha", "beta"):

@@ -55,7 +55,7 @@ def show(kind: Kind, name: str, *, json_: AsJson = False) -> None:
             )
         )
         return
-    print(f"{name}\n\n{description}\n\nSettings: {inspect.getdoc(config) or ''}\n")
+    print(f"{name}\n\n{description}\n\n{inspect.getdoc(config) or 'Settings'}\n")
     for setting, facts in settings.items():
         print(f"  {setting}: {facts['type']} = {facts['default']}")
 

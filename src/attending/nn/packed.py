@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from attending.batch import Batch, owners
+from attending.batch import Batch
 
 
 def multi_hot(batch: Batch) -> Bool[Tensor, " token"]:
@@ -99,18 +99,22 @@ def last(
 
 def visit_days(batch: Batch) -> Float[Tensor, " visit"]:
     """Return when each visit was last heard from, in days before the prediction (≤ 0)."""
-    if len(batch.days) == 0:
-        return batch.days.new_zeros(batch.n_visits)
-    return batch.days[(batch.visit_offsets[1:] - 1).clamp(min=0)]
+    return _of_last_token(batch.days, batch)
+
+
+def _of_last_token(values: Float[Tensor, " token"], batch: Batch) -> Float[Tensor, " visit"]:
+    if len(values) == 0:
+        return values.new_zeros(batch.n_visits)
+    return values[(batch.visit_offsets[1:] - 1).clamp(min=0)]
 
 
 def visit_gaps(batch: Batch) -> Float[Tensor, " visit"]:
-    """Return the days from the previous visit to each visit; 0 for the static facts and for the first real visit."""
-    days = visit_days(batch)
+    """Return the days from the previous visit to each visit; 0 for the first, and after static facts at birth."""
+    days, ages = visit_days(batch), _of_last_token(batch.ages, batch)
     gaps = torch.zeros_like(days)
     gaps[1:] = days[1:] - days[:-1]
-    place = (
-        torch.arange(batch.n_visits, device=days.device)
-        - batch.subject_offsets[:-1][owners(batch.subject_offsets)]
-    )
-    return torch.where(place > 1, gaps, torch.zeros_like(gaps)).clamp(min=0)
+    first = torch.zeros_like(days, dtype=torch.bool)
+    first[batch.subject_offsets[:-1][batch.subject_offsets.diff() > 0]] = True
+    after_birth = torch.zeros_like(first)
+    after_birth[1:] = first[:-1] & (ages[:-1] <= 0)
+    return torch.where(first | after_birth, torch.zeros_like(gaps), gaps).clamp(min=0)

@@ -122,7 +122,12 @@ def verdict(metrics: Metrics) -> str:
 
 
 def best_model(metrics: Metrics) -> str:
-    """Return the model that is not a baseline and has the best headline; the best baseline if there is none."""
+    """Return the model, no baseline, that was best on tuning data; held-out data have no say in the choice.
+
+    Where only baselines were run, or tuning data could not tell, it is the first by the held-out headline.
+    """
+    if metrics.get("best_model"):
+        return str(metrics["best_model"])
     candidates = [name for name in metrics["models"] if name not in BASELINES]
     return _ranked(metrics, candidates or list(metrics["models"]))[0]
 

@@ -19,4 +19,5 @@ class Config(Settings):
     """The seed of the whole cohort."""
     shuffle: Literal["none", "subject", "cohort"] = "none"
     """Null mode: deal out what happened among the visits of each `subject`, so that order in time says nothing
-    (histories still tell subjects apart), or among the visits of the whole `cohort`, so that nothing can be told."""
+    (histories still tell subjects apart), or among the visits of the whole `cohort`, block by block of 2,000 subjects,
+    so that nothing can be told."""

@@ -25,11 +25,12 @@ from attending.evaluate.comparison import (
     BASELINES,
     CEILING,
     best_baseline,
+    best_model,
     headline_metric,
     long_table,
     summarise,
 )
-from attending.evaluate.config import Config
+from attending.evaluate.config import CONFIDENCE, Config
 from attending.evaluate.curves import curves, grids, populations, reference
 from attending.evaluate.definitions import definition
 from attending.evaluate.per_outcome import per_outcome
@@ -84,6 +85,7 @@ def evaluate(
         writer.counts = _counts(cohorts[HELD_OUT], outcomes, work)
         head = {"task": task, **writer.counts, "headline": headline_metric(samples, config)}
         head |= {"best_baseline": best, "best_baseline_decided_by": decided_by}
+        head |= {"best_model": best_model(work.tuning, tuning, config)}
         _write(writer.path, head, work, best)
     return read_manifest(out, KIND)
 
@@ -104,7 +106,7 @@ class _Work:
 
     def add(self, model: str, probability: Array, executor: Executor, of_tuning: Array | None = None) -> None:
         """Score one model."""
-        confidence = self.config.confidence
+        confidence = CONFIDENCE
         drawn = [
             executor.submit(curves, self.samples, probability, population, self.bootstrap, confidence)
             for population in populations(self.samples)
@@ -150,7 +152,7 @@ def _counts(cohort: Cohort, outcomes: pl.DataFrame, work: _Work) -> dict[str, An
 
 
 def _write(folder: Path, head: dict[str, Any], work: _Work, best: str | None) -> None:
-    summary = summarise(work.scores, best, work.config.confidence)
+    summary = summarise(work.scores, best, CONFIDENCE)
     metrics = list(
         dict.fromkeys(name for scopes in summary.values() for of in scopes.values() for name in of)
     )
@@ -160,7 +162,7 @@ def _write(folder: Path, head: dict[str, Any], work: _Work, best: str | None) ->
         | {
             "baselines": [name for name in BASELINES if name in summary],
             "ceiling": {"name": CEILING, "metrics": summary[CEILING]} if CEILING in summary else None,
-            "confidence": work.config.confidence,
+            "confidence": CONFIDENCE,
             "n_replicates": work.config.n_replicates,
             "definitions": {name: vars(definition(name)) for name in metrics},
             "models": {model: scopes for model, scopes in summary.items() if model != CEILING},

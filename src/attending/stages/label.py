@@ -88,22 +88,24 @@ def _meds_view(labels: pl.DataFrame, config: Settings) -> pl.DataFrame:
 
 
 def _outcomes(labels: pl.LazyFrame, splits: pl.DataFrame, task: str, config: Settings) -> pl.DataFrame:
-    minimum: int = getattr(config, "min_train_positives", 1)
+    minimum: int = getattr(config, "min_train_subjects", 1)
     train = splits.lazy().filter(pl.col(SPLIT) == TRAIN)
     counts = (
         labels.join(train, on=SUBJECT_ID, how="semi")
-        .select(pl.col(LABEL_CODES).alias(OUTCOME))
+        .select(SUBJECT_ID, pl.col(LABEL_CODES).alias(OUTCOME))
         .explode(OUTCOME, empty_as_null=False)
         .group_by(OUTCOME)
-        .agg(pl.len().cast(pl.Int64).alias(N_TRAIN_POSITIVE))
-        .filter(pl.col(N_TRAIN_POSITIVE) >= minimum)
+        .agg(
+            pl.len().cast(pl.Int64).alias(N_TRAIN_POSITIVE), pl.col(SUBJECT_ID).n_unique().alias("n_subjects")
+        )
+        .filter(pl.col("n_subjects") >= minimum)
         .sort(OUTCOME)
         .collect()
     )
     if counts.is_empty():
         raise TaskError(
-            f"the task '{task}' has no outcome with at least {minimum} positive training samples: "
-            "use more data, or lower task.min_train_positives"
+            f"the task '{task}' has no outcome that at least {minimum} training subjects have: "
+            "use more data, or lower task.min_train_subjects"
         )
     describe = registry.load("tasks", task).describe
     named = counts.with_columns(pl.col(OUTCOME).map_elements(describe, pl.String).alias("description"))

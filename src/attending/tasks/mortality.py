@@ -16,10 +16,10 @@ OUTCOME = "in_hospital_death"
 
 
 class Config(Settings):
-    """Settings of the task: `hours` from admission to the prediction, and how many positives it needs."""
+    """Settings of the task: `hours` from admission to the prediction, and how many training subjects must have it."""
 
     hours: float = 24.0
-    min_train_positives: int = 1
+    min_train_subjects: int = 1
 
 
 def label(events: pl.DataFrame, config: Config) -> Labelled:

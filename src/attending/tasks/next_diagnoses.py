@@ -36,12 +36,12 @@ class Config(Settings):
     visits                `every` visit that a later one follows, or only the `last` of them (as CGL and Chet do)
     vocabulary            what is predicted: `full` ICD codes, their `three_character` category, or the `ccs` group
                           (CCSR for ICD-10-CM, CCS for ICD-9-CM)
-    min_train_positives   an outcome is kept if at least this many training samples have it
+    min_train_subjects    an outcome is kept if at least this many training subjects have it
     """
 
     visits: Literal["every", "last"] = "every"
     vocabulary: Literal["full", "three_character", "ccs"] = "ccs"
-    min_train_positives: int = 11
+    min_train_subjects: int = 11
 
 
 def label(events: pl.DataFrame, config: Config) -> Labelled:

@@ -24,7 +24,7 @@ class Config(Settings):
     days: float = 30.0
     discharge_codes: bool = False
     death: Literal["not_readmitted", "exclude"] = "not_readmitted"
-    min_train_positives: int = 1
+    min_train_subjects: int = 1
 
 
 def label(events: pl.DataFrame, config: Config) -> Labelled:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -40,6 +41,9 @@ class Config(Settings):
     patience              stop after so many epochs without a lower tuning loss
     max_steps             stop after so many steps, whatever the epoch; 0 is no limit
     checkpoint_seconds    write a state at most this often within an epoch (one is always written at its end)
+    hide_events           the share of events whose code is hidden from the model in a step, at random
+    hide_histories        the share of histories whose codes are all hidden: what the model then says is what it
+                          knows of a patient without content, the base that explanations start from
     precision             `bf16` computes the matrix products in bfloat16
     """
 
@@ -51,9 +55,10 @@ class Config(Settings):
     clip: float = 1.0
     patience: int = 4
     max_steps: int = 0
+    hide_events: float = Field(default=0.1, ge=0, lt=1)
+    hide_histories: float = Field(default=0.03, ge=0, lt=1)
     checkpoint_seconds: float = 60.0
     precision: Literal["fp32", "bf16"] = "fp32"
-    tensorboard: bool = False
 
 
 @dataclass
@@ -134,7 +139,7 @@ class Run:
     def _loss(self, batch: Batch) -> Tensor:
         assert batch.labels is not None
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bf16"):
-            logits = self.model(batch.without_labels()).logits
+            logits = self.model(hide(batch, self.config).without_labels()).logits
         return binary_cross_entropy_with_logits(logits.float(), batch.labels)
 
     def _close_epoch(self, at: Position, best: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -196,7 +201,7 @@ class Run:
             state.setdefault(int(number), {})[key] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
-    def _log(self, **facts: float) -> None:
+    def _log(self, **facts: int | float) -> None:
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(facts) + "\n")
 
@@ -205,6 +210,17 @@ class Run:
         path = self.folder / LOG
         kept = [line for line in _lines(path) if _logged_before(line, step)]
         write_atomic(path, lambda temporary: temporary.write_text("".join(kept), encoding="utf-8"))
+
+
+def hide(batch: Batch, config: Config) -> Batch:
+    """Hide the codes of some events, and of all events of some histories, by a weight of 0.
+
+    It regularises, and it makes a history without content something that the model was trained on: explanations by
+    removal need that (Hooker et al., NeurIPS 2019).
+    """
+    kept = (torch.rand_like(batch.values) >= config.hide_events).float()
+    blank = torch.rand(batch.n_subjects) < config.hide_histories
+    return batch.with_weights(torch.where(blank[batch.subject_of_token], 0.0, kept))
 
 
 def schedule(progress: float, warmup: float) -> float:
