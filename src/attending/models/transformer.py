@@ -14,8 +14,9 @@ reads its own average,
 The second term is a memory: what was recorded, fading at two rates τ. It learns at once that what a patient had comes
 again, which is most of what any model gets right, and leaves the rest to attention (wide and deep, Cheng et al. 2016).
 
-Notable: the history is a prefix that ends at the prediction time, so attending in both directions never sees the
-future; it is packed, so there is no padding to attend to.
+Notable: half of the heads look back in time and half ahead (`nn.attention`), so "A then B" differs from "B then A"
+from the first step. The history is a prefix that ends at the prediction time, so looking ahead within it never sees
+the future; it is packed, so there is no padding to attend to.
 """
 
 import torch
@@ -51,9 +52,9 @@ class Model(interface.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        if config.width % (2 * config.n_heads):
+        if config.width % (2 * config.n_heads) or config.n_heads % 2:
             raise ConfigError(
-                f"the 'width' of models.transformer must divide into n_heads even parts; "
+                f"the 'width' of models.transformer must divide into n_heads even parts, n_heads being even; "
                 f"got width {config.width}, n_heads {config.n_heads}"
             )
         self.embedding = nn.Parameter(torch.randn(config.n_tokens, config.width) * 0.5)
@@ -75,7 +76,7 @@ class Model(interface.Model):
     def forward(self, batch: Batch) -> Output:
         """Return the logits and the attention of the readout, averaged over outcomes."""
         x = self.dropout(self._embed(batch))
-        blocks = layout(batch.token_offsets)
+        blocks = layout(batch.token_offsets, batch.visit_of_token)
         for layer in self.layers:
             x = layer(x, batch.days, blocks)
         x = rms_norm(x, x.shape[-1:])
@@ -133,6 +134,6 @@ class Layer(nn.Module):
         q, k, v = self.inputs(self.norm(x)).view(len(x), 3, self.n_heads, -1).unbind(1)
         q, k = rms_norm(q, q.shape[-1:]) * self.temperature / q.shape[-1] ** 0.5, rms_norm(k, k.shape[-1:])
         q, k = rotate(q, days, self.frequencies), rotate(k, days, self.frequencies)
-        x = x + self.dropout(self.output(attend(q, k, v, blocks).flatten(1)))
+        x = x + self.dropout(self.output(attend(q, k, v, blocks, directed=True).flatten(1)))
         gate, up = self.gate(self.feed_norm(x)).chunk(2, dim=-1)
         return x + self.dropout(self.down(silu(gate) * up))

@@ -55,8 +55,8 @@ class Config(Settings):
     clip: float = 1.0
     patience: int = 4
     max_steps: int = 0
-    hide_events: float = Field(default=0.1, ge=0, lt=1)
-    hide_histories: float = Field(default=0.03, ge=0, lt=1)
+    hide_events: float = Field(default=0.05, ge=0, lt=1)
+    hide_histories: float = Field(default=0.02, ge=0, lt=1)
     checkpoint_seconds: float = 60.0
     precision: Literal["fp32", "bf16"] = "fp32"
 
