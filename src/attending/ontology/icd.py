@@ -21,6 +21,7 @@ from itertools import takewhile
 from typing import Literal
 
 from attending.ontology import _icd_tables as tables
+from attending.ontology._ccsr_names import NAMES
 from attending.schema import (
     DIAGNOSIS_ICD9,
     DIAGNOSIS_ICD10,
@@ -168,7 +169,7 @@ def _describe_group(name: str) -> str | None:
     if kind == CCS:
         return tables.ccs()[1].get(category)
     if kind == CCSR:
-        return _describe_ccsr(category)
+        return NAMES.get(category) or _describe_ccsr(category)
     return None
 
 
