@@ -37,15 +37,15 @@ def measure(step: Callable[..., object], *arguments: object) -> Cost:
     return cost
 
 
-def machine() -> str:
-    """Return the hardware and versions in one line."""
+def machine(made_by: str = "") -> str:
+    """Return the date, hardware and versions in one line; `made_by` is the code's version where it is not this one."""
     model = platform.processor() or platform.machine()
     with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - a kernel file
         names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "polars", "numpy"))
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores of {names[0] if names else model}, "
-        f"Python {platform.python_version()}, {packages}, attending {code_version()}"
+        f"Python {platform.python_version()}, {packages}, attending {made_by or code_version()}"
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -32,9 +32,24 @@ def run(
     say("")
     for label, value in numbers:
         say(f"  {label}: {value}")
+    for name, gap in _gaps(metrics):
+        say(f"  Gap of {name} to the true probability: {gap}")
     say(f"\n  The report is at {report}")
     if json_:
         print(json.dumps({"report": str(report), "numbers": dict(numbers)}))
+
+
+def _gaps(metrics: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return each model's distance to the ceiling in the headline metric, nearest first, where a truth is known."""
+    found = {
+        name: scopes["all"][metrics["headline"]]["gap_to_ceiling"]
+        for name, scopes in metrics["models"].items()
+    }
+    known = {name: gap for name, gap in found.items() if gap and gap["estimate"] is not None}
+    return [
+        (name, f"{gap['estimate']:.3f} ({gap['low']:.3f}–{gap['high']:.3f})")
+        for name, gap in sorted(known.items(), key=lambda one: one[1]["estimate"])
+    ]
 
 
 def simulate(
