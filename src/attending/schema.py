@@ -98,6 +98,7 @@ DEATH_PROBABILITY = "death_probability"
 READMISSION_PROBABILITY = "readmission_probability"
 
 # Codes ------------------------------------------------------------------------------------------
+MEDS_VERSION = "0.4.1"
 SEPARATOR = "//"
 BIRTH = "MEDS_BIRTH"
 DEATH = "MEDS_DEATH"

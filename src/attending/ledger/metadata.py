@@ -16,6 +16,7 @@ from attending.schema import (
     EXTENSION_COLUMNS,
     FILE,
     LINE,
+    MEDS_VERSION,
     N_EVENTS,
     N_LINES,
     PARENT_CODES,
@@ -25,8 +26,6 @@ from attending.schema import (
     SUBJECT_SPLITS,
 )
 from attending.splits import split_of
-
-_MEDS_VERSION = "0.4.1"
 
 
 def write_codes(path: Path, counted: list[Path], source: Source, dictionaries: Context) -> int:
@@ -69,7 +68,7 @@ def write_dataset(path: Path, name: str) -> None:
             "dataset_name": name,
             "etl_name": "attending",
             "etl_version": __version__,
-            "meds_version": _MEDS_VERSION,
+            "meds_version": MEDS_VERSION,
             "other_extension_columns": list(EXTENSION_COLUMNS),
         },
     )

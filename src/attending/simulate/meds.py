@@ -30,6 +30,7 @@ from attending.schema import (
     INSURANCE,
     LAB,
     MEDICATION,
+    MEDS_VERSION,
     N_EVENTS,
     NUMERIC_VALUE,
     ORIGIN,
@@ -55,7 +56,6 @@ from attending.simulate.records import Tables, main_tables
 from attending.simulate.shards import refuse_others, write_shard
 from attending.splits import Split, split_of
 
-MEDS_VERSION = "0.4.1"
 UNKNOWN = "UNK"
 ARRIVAL = {RACE: "race", INSURANCE: "insurance", "MARITAL_STATUS": "marital_status", "LANGUAGE": "language"}
 DISCHARGED = col("dischtime")
