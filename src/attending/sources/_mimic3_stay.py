@@ -4,7 +4,8 @@
                            it; else the words. No time of result is recorded: known when taken
     microbiologyevents     MICROBIOLOGY//specimen//organism when taken. A culture takes days and no time of result is
                            recorded: known at the discharge, or five days later where there is no admission
-    noteevents             NOTE//category, the text as `text_value`; without a time, at the end of `chartdate`
+    noteevents             NOTE//category, the text as `text_value`; without a time, at the end of `chartdate`;
+                           a discharge summary never before the discharge
     prescriptions          MEDICATION//drug in the last second of `startdate`, or at the discharge on that day
     inputevents_cv         INFUSION//itemid//unit, the rate or the amount when charted
     inputevents_mv         INFUSION_START//itemid//unit and INFUSION_END//itemid
@@ -103,10 +104,20 @@ def microbiology_events(rows: pl.DataFrame, context: Context) -> list[pl.DataFra
 
 
 def note_events(rows: pl.DataFrame, context: Context) -> list[pl.DataFrame]:
-    """Give notes with their text."""
+    """Give notes with their text; a discharge summary is not known before the discharge, whatever its date."""
+    category = col("category").str.strip_chars()
     time = first_of(col("charttime"), end_of_day("chartdate"))
-    code = coded("NOTE", col("category").str.strip_chars())
-    return [event(rows, code, time=time, available=col("storetime"), text=col("text"), visit=VISIT)]
+    at_discharge = pl.when(category == "Discharge summary").then(DISCHARGED)
+    return [
+        event(
+            discharged(rows, context),
+            coded("NOTE", category),
+            time=time,
+            available=pl.max_horizontal(col("storetime"), at_discharge),
+            text=col("text"),
+            visit=VISIT,
+        )
+    ]
 
 
 RESULTS = (
