@@ -1,7 +1,7 @@
 import pytest
 
 from attending.ontology import _icd_tables as tables
-from attending.ontology import icd
+from attending.ontology import icd, icd_tree
 
 HEART_FAILURE_10 = "DIAGNOSIS//ICD//10//I509"
 HEART_FAILURE_9 = "DIAGNOSIS//ICD//9//4280"
@@ -88,4 +88,4 @@ def test_headings_agree_with_the_tree_of_the_package_that_carries_them():
     import simple_icd_10_cm as tree
 
     for code in ("I50", "I501", "E11", "E1165", "N183", "T81", "Z91", "C7A", "O24"):
-        assert tables.icd10_heading(code) == tree.get_description(code)
+        assert icd_tree.title("ICD10CM", code) == tree.get_description(code)

@@ -13,15 +13,16 @@ it is a group of its own category, `CCSR//UNMAPPED//XYZ`. A code that is not a d
 All functions work on strings: map the unique codes of a table once, then join.
 """
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
-from itertools import takewhile
 from typing import Literal
 
 from attending.ontology import _icd_tables as tables
+from attending.ontology import icd_tree
 from attending.ontology._ccsr_names import NAMES
+from attending.ontology._prefixes import Prefixes
+from attending.ontology.icd_tree import ICD9_PROCEDURES, ICD9CM, ICD10_PROCEDURES, ICD10CM, System
 from attending.schema import (
     DIAGNOSIS_ICD9,
     DIAGNOSIS_ICD10,
@@ -35,6 +36,15 @@ Vocabulary = Literal["full", "three_character", "ccs"]
 CCS = "CCS"
 CCSR = "CCSR"
 UNMAPPED = "UNMAPPED"
+SYSTEM_OF_PREFIX: dict[str, System] = {
+    DIAGNOSIS_ICD9: ICD9CM,
+    DIAGNOSIS_ICD10: ICD10CM,
+    PROCEDURE_ICD9: ICD9_PROCEDURES,
+    PROCEDURE_ICD10: ICD10_PROCEDURES,
+}
+_PREFIX_OF_SYSTEM = {system: prefix for prefix, system in SYSTEM_OF_PREFIX.items()}
+_GROUPS: dict[System, str] = {ICD9CM: CCS, ICD10CM: CCSR}
+_SHORTEST = 3
 _N_EXAMPLES = 2
 _PREGNANCY = "O"  # its chapter repeats every other; it names a group only where nothing else does
 
@@ -48,36 +58,32 @@ def group(codes: Iterable[str], vocabulary: Vocabulary) -> dict[str, str]:
 
 def three_character(code: str) -> str:
     """Return the category of a diagnosis, as an event code; any other code is returned as it is."""
-    system, bare = _split(code)
-    if system not in (DIAGNOSIS_ICD9, DIAGNOSIS_ICD10):
+    system, bare = split(code)
+    if system is None or system not in _GROUPS:
         return code
-    return _join(system, _category(system, bare))
+    return _join(_PREFIX_OF_SYSTEM[system], icd_tree.category(system, bare))
 
 
 def ccs(code: str) -> str:
     """Return the CCSR or CCS group of a diagnosis; any other code is returned as it is."""
-    system, bare = _split(code)
-    if system == DIAGNOSIS_ICD10:
-        name, found = CCSR, _nearest_group(bare, CCSR)
-    elif system == DIAGNOSIS_ICD9:
-        name, found = CCS, _nearest_group(bare, CCS)
-    else:
+    system, bare = split(code)
+    if system is None or system not in _GROUPS:
         return code
-    return _join(name, found) if found else _join(name, UNMAPPED, _category(system, bare))
+    found = nearest_group(system, bare)
+    if found:
+        return _join(_GROUPS[system], found)
+    return _join(_GROUPS[system], UNMAPPED, icd_tree.category(system, bare))
 
 
 def describe(code: str) -> str | None:
-    """Return the title of an ICD event code or of a group, or None if it has none."""
-    system, bare = _split(code)
-    if system == DIAGNOSIS_ICD10:
-        return tables.icd10_titles().get(bare) or tables.icd10_heading(bare)
-    if system == DIAGNOSIS_ICD9:
-        return tables.icd9_titles().get(bare) or _icd9_heading(bare)
-    if system == PROCEDURE_ICD10:
-        return tables.icd10_procedure_titles().get(bare)
-    if system == PROCEDURE_ICD9:
-        return tables.icd9_procedure_titles().get(bare)
-    return _describe_group(code)
+    """Return the title of an ICD event code or of a group, or None if it has none.
+
+    A code that is in no table has the title of the nearest heading above it.
+    """
+    system, bare = split(code)
+    if system is None:
+        return _describe_group(code)
+    return icd_tree.title(system, bare) or icd_tree.nearest_title(system, bare)
 
 
 def description(code: str) -> str:
@@ -86,86 +92,52 @@ def description(code: str) -> str:
 
 
 def parents(code: str) -> list[str]:
-    """Return the vocabulary terms that an ICD event code stands for, such as `ICD10CM/I50.9`."""
-    system, bare = _split(code)
-    if system == DIAGNOSIS_ICD10:
-        return [f"ICD10CM/{_dotted(bare, 3)}", ccs(code).replace(SEPARATOR, "/")]
-    if system == DIAGNOSIS_ICD9:
-        place = len(_category(system, bare))
-        return [f"ICD9CM/{_dotted(bare, place)}", ccs(code).replace(SEPARATOR, "/")]
-    if system == PROCEDURE_ICD10:
-        return [f"ICD10PCS/{bare}"]
-    if system == PROCEDURE_ICD9:
-        return [f"ICD9Proc/{_dotted(bare, 2)}"]
-    return []
+    """Return the vocabulary terms that an ICD event code stands for: `ICD10CM/I50.9`, `CCSR/CIR019`."""
+    system, bare = split(code)
+    if system is None:
+        return []
+    grouped = [ccs(code).replace(SEPARATOR, "/")] if system in _GROUPS else []
+    return [icd_tree.term(system, bare), *grouped]
 
 
-def _split(code: str) -> tuple[str, str]:
+def split(code: str) -> tuple[System | None, str]:
     """Split an ICD event code into its system and the code without dot; other codes have no system."""
-    system, _, bare = code.rpartition(SEPARATOR)
-    if system in (DIAGNOSIS_ICD9, DIAGNOSIS_ICD10, PROCEDURE_ICD9, PROCEDURE_ICD10):
-        return system, bare.replace(".", "").upper()
-    return "", code
+    prefix, _, bare = code.rpartition(SEPARATOR)
+    system = SYSTEM_OF_PREFIX.get(prefix)
+    return (system, icd_tree.bare(bare)) if system else (None, code)
+
+
+@cache
+def nearest_group(system: System, bare: str) -> str | None:
+    """Return the CCS or CCSR category of a diagnosis, or None; a code not listed takes its prefix's commonest."""
+    table = _table(system)
+    found = table.values.get(bare)
+    if found is None:
+        below = table.counts(bare, _SHORTEST)
+        found = max(sorted(below), key=below.__getitem__) if below else None
+    return found
+
+
+def is_listed(system: System, bare: str) -> bool:
+    """Say whether AHRQ's table lists a diagnosis itself, not only codes that share its prefix."""
+    return bare in _table(system).values
 
 
 def _join(*parts: str) -> str:
     return SEPARATOR.join(parts)
 
 
-def _category(system: str, bare: str) -> str:
-    long = system == DIAGNOSIS_ICD9 and bare.startswith("E")
-    return bare[: 4 if long else 3]
-
-
-def _dotted(bare: str, place: int) -> str:
-    return f"{bare[:place]}.{bare[place:]}" if len(bare) > place else bare
-
-
-def _table(name: str) -> dict[str, str]:
-    return tables.ccsr() if name == CCSR else tables.ccs()[0]
-
-
 @cache
-def _ordered(name: str) -> list[str]:
-    return sorted(_table(name))
-
-
-@cache
-def _nearest_group(bare: str, name: str) -> str | None:
-    """Look `bare` up; else take the group that most codes have under its longest prefix with any."""
-    found = _table(name).get(bare)
-    if found:
-        return found
-    for length in range(len(bare), 2, -1):
-        below = Counter(_table(name)[code] for code in _starting_with(bare[:length], name))
-        if below:
-            return max(sorted(below), key=below.__getitem__)
-    return None
-
-
-def _starting_with(prefix: str, name: str) -> list[str]:
-    codes = _ordered(name)
-    first = bisect_left(codes, prefix)
-    return list(takewhile(lambda code: code.startswith(prefix), codes[first:]))
-
-
-@cache
-def _icd9_heading(bare: str) -> str | None:
-    """Name a category by its first code: the public ICD-9-CM tables title billable codes only."""
-    for length in range(len(bare), 2, -1):
-        titles = (title for code, title in tables.icd9_titles().items() if code.startswith(bare[:length]))
-        first = next(titles, None)
-        if first:
-            return f"{first} and related"
-    return None
+def _table(system: System) -> Prefixes:
+    return Prefixes(tables.ccsr() if system == ICD10CM else tables.ccs()[0])
 
 
 @cache
 def _describe_group(name: str) -> str | None:
     kind, _, category = name.partition(SEPARATOR)
     if category.startswith(UNMAPPED):
-        system = DIAGNOSIS_ICD10 if kind == CCSR else DIAGNOSIS_ICD9
-        return describe(_join(system, category.rpartition(SEPARATOR)[2]))
+        prefix = DIAGNOSIS_ICD10 if kind == CCSR else DIAGNOSIS_ICD9
+        return describe(_join(prefix, category.rpartition(SEPARATOR)[2]))
     if kind == CCS:
         return tables.ccs()[1].get(category)
     if kind == CCSR:
@@ -175,8 +147,9 @@ def _describe_group(name: str) -> str | None:
 
 def _describe_ccsr(category: str) -> str | None:
     """Name a CCSR group by the headings that are most wholly its own: the public table has no names."""
-    held = Counter(code[:3] for code, found in tables.ccsr().items() if found == category)
-    share = {heading: n_held / len(_starting_with(heading, CCSR)) for heading, n_held in held.items()}
+    table = _table(ICD10CM)
+    held = Counter(code[:3] for code, found in table.values.items() if found == category)
+    share = {heading: n_held / len(list(table.below(heading))) for heading, n_held in held.items()}
     typical = sorted(
         held, key=lambda heading: (heading[0] == _PREGNANCY, -share[heading], -held[heading], heading)
     )
@@ -185,8 +158,9 @@ def _describe_ccsr(category: str) -> str | None:
 
 
 def _part_name(heading: str, share: float, category: str) -> str:
-    title = tables.icd10_heading(heading)
+    title = icd_tree.nearest_title(ICD10CM, heading)
     if share > 0.5 and title:
         return title
-    first = next(code for code in _starting_with(heading, CCSR) if tables.ccsr()[code] == category)
+    table = _table(ICD10CM)
+    first = next(code for code in table.below(heading) if table.values[code] == category)
     return tables.icd10_titles().get(first, heading)
