@@ -38,6 +38,9 @@ DESCRIPTION = "description"
 PARENT_CODES = "parent_codes"
 N_EVENTS = "n_events"
 
+# Subject ids ------------------------------------------------------------------------------------
+SOURCE_ID = "source_id"
+
 # Quarantine -------------------------------------------------------------------------------------
 FILE = "file"
 LINE = "line"
@@ -182,6 +185,12 @@ EXTENSION_COLUMNS = (AVAILABLE_TIME, VISIT_ID, PRIORITY, ORIGIN)
 
 SUBJECT_SPLITS = Table(
     name="subject splits", required={SUBJECT_ID: pl.Int64(), SPLIT: pl.String()}, optional={}
+)
+SUBJECT_IDS = Table(
+    name="subject ids",
+    required={SUBJECT_ID: pl.Int64(), SOURCE_ID: pl.String()},
+    optional={},
+    sorted_by=(SUBJECT_ID,),
 )
 CODES = Table(
     name="codes",

@@ -11,9 +11,9 @@ NOON = datetime(2150, 1, 2, 12)
 
 def one(column, *values):
     frame = pl.DataFrame({column.name: list(values)}, schema={column.name: pl.String})
-    typed, problems = cast(frame, [column])
-    faults = {problem.reason: problem.mask.arg_true().to_list() for problem in problems}
-    return typed[column.name].to_list(), faults
+    done = cast(frame, [column])
+    faults = {problem.reason: problem.mask.arg_true().to_list() for problem in done.problems}
+    return done.frame[column.name].to_list(), faults
 
 
 def test_integers_may_have_blanks_or_a_point_and_nothing_after():
@@ -49,7 +49,7 @@ def test_days_that_do_not_exist_are_named():
 
 def test_only_a_required_column_voids_the_line():
     frame = pl.DataFrame({"a": ["1", "x", None], "b": ["1", "x", None]})
-    _, problems = cast(frame, [integer("a", required=True), integer("b")])
+    problems = cast(frame, [integer("a", required=True), integer("b")]).problems
     assert [(problem.reason, problem.column, problem.whole_line) for problem in problems] == [
         ("not an integer", "a", True),
         ("missing required value", "a", True),

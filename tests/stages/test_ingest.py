@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from attending.artifact import read_manifest
 from attending.config import Component
 from attending.errors import AttendingError, ConfigError, LedgerError, SourceError
-from attending.ledger import accounts, shard
+from attending.ledger import accounts, shard, work
 from attending.ledger.accounts import Account
 from attending.schema import CODE, COLUMN, LINE, ORIGIN, RAW, REASON, SUBJECT_ID, VISIT_ID
 from attending.splits import Split
@@ -199,7 +199,7 @@ def test_a_missing_optional_table_is_reported(tmp_path, capsys):
 def test_a_missing_required_table_stops_the_ingest(tmp_path):
     with pytest.raises(SourceError) as caught:
         run(write(tmp_path / "raw", admissions=None), tmp_path / "out")
-    assert "MIMIC-IV needs hosp/admissions.csv or hosp/admissions.csv.gz" in str(caught.value)
+    assert "MIMIC-IV needs hosp/admissions (.csv, .csv.gz or .parquet)" in str(caught.value)
     assert "point at the folder that holds these tables" in str(caught.value)
 
 
@@ -316,12 +316,12 @@ def stage_engine():
 
 
 def test_files_without_a_reader_are_listed_with_their_lines(tmp_path):
-    folder = write(tmp_path / "raw", emar="a,b\n1,2\n3,4")
+    folder = write(tmp_path / "raw", provider="a,b\n1,2\n3,4")
     put(folder / "notes.txt.gz", "one\ntwo\n")
     put(folder / "picture.png", b"\x89PNG\n\n")
     run(folder, tmp_path / "out")
     found = ledger(tmp_path / "out")
-    assert (found["hosp/emar.csv"]["status"], found["hosp/emar.csv"]["lines"]) == ("not read", 3)
+    assert (found["hosp/provider.csv"]["status"], found["hosp/provider.csv"]["lines"]) == ("not read", 3)
     assert found["notes.txt.gz"]["lines"] == 2
     assert found["picture.png"]["lines"] == 0
 
@@ -373,7 +373,7 @@ def test_subjects_are_whole_in_one_shard(tmp_path):
 def test_an_ingest_that_was_killed_resumes_to_the_same_bytes(tmp_path, monkeypatch):
     folder = write(tmp_path / "raw", diagnoses_icd=DIAGNOSES + "5,31,1,E119\n")
     run(folder, tmp_path / "undisturbed", sizes=TINY_SIZES)
-    real, started = stage.assemble, []
+    real, started = work.assemble, []
 
     def dies(task):
         started.append(task.number)
@@ -381,7 +381,7 @@ def test_an_ingest_that_was_killed_resumes_to_the_same_bytes(tmp_path, monkeypat
             raise KeyboardInterrupt
         return real(task)
 
-    monkeypatch.setattr(stage, "assemble", dies)
+    monkeypatch.setattr(work, "assemble", dies)
     with pytest.raises(KeyboardInterrupt):
         run(folder, tmp_path / "out", sizes=TINY_SIZES)
     monkeypatch.undo()
@@ -401,7 +401,7 @@ def test_an_ingest_that_was_killed_resumes_to_the_same_bytes(tmp_path, monkeypat
 def test_an_artifact_that_is_up_to_date_is_not_made_again(tmp_path, monkeypatch):
     folder = write(tmp_path / "raw")
     first = run(folder, tmp_path / "out")
-    monkeypatch.setattr(stage, "read", None)
+    monkeypatch.setattr(work, "read", None)
     assert run(folder, tmp_path / "out") == first
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from attending.artifact import write_atomic, write_json
 from attending.errors import LedgerError
+from attending.schema import SUBJECT_ID
 
 _SHARD_SALT = 0x5EED
 _INCREMENT, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
@@ -75,15 +76,41 @@ def finished(path: Path) -> Staged | None:
     return staged if path.exists() else None
 
 
-def read(path: Path, shard: int) -> pl.DataFrame:
+def read(path: Path, shard: int, n_shards: int | None = None) -> pl.DataFrame:
     """Read one shard's rows of a staging file.
+
+    A file that was written for fewer shards than there are now serves too, where both are powers of two: its
+    batch holds the rows of several shards, and this one's are chosen by `subject_id`.
 
     Raises:
         LedgerError: if the rows are not those of the manifest.
     """
+    staged = _manifest_of(path)
+    n_own = len(staged.rows)
+    frame = _batch(path, staged, shard % n_own)
+    if n_shards is None or n_shards == n_own:
+        return frame
+    return frame.filter(pl.Series(shard_of(frame[SUBJECT_ID].to_numpy(), n_shards) == shard))
+
+
+def read_all(path: Path) -> pl.DataFrame:
+    """Read the rows of all shards of a staging file.
+
+    Raises:
+        LedgerError: if the rows are not those of the manifest.
+    """
+    staged = _manifest_of(path)
+    return pl.concat([_batch(path, staged, shard) for shard in range(len(staged.rows))])
+
+
+def _manifest_of(path: Path) -> Staged:
     staged = finished(path)
     if staged is None:
         raise LedgerError(f"expected a finished staging file {path.name}; run the stage again to make it")
+    return staged
+
+
+def _batch(path: Path, staged: Staged, shard: int) -> pl.DataFrame:
     with pa.memory_map(str(path)) as source:
         reader = pa.ipc.open_file(source)
         batch = reader.get_batch(shard)

@@ -1,12 +1,17 @@
 """Turn text into numbers and times, and say which rows do not go.
 
 The common spelling of each type is tried on whole columns. Only values that fail are tried again, one rule
-after another: blanks around them, integers that another tool wrote as `12.0`, other spellings of a time.
+after another: blanks around them, integers that another tool wrote as `12.0`, other spellings of a time. A time
+with an offset from UTC is turned into UTC; MEDS times have no zone.
 """
+
+from dataclasses import dataclass, field
 
 import polars as pl
 
-from attending.ledger.table import Column, Problem
+from attending.ledger import keys, values
+from attending.ledger.quarantine import Tally
+from attending.ledger.table import Column, Problem, words
 
 MISSING = "missing required value"
 NOT_A = {
@@ -15,6 +20,8 @@ NOT_A = {
     "moment": "not a timestamp",
     "day": "not a date",
     "text": "not text",
+    "key": "not an identifier",
+    "raw": "not of the right type",
 }
 _USUAL_MOMENT = "%Y-%m-%d %H:%M:%S"
 _MOMENTS = (
@@ -22,34 +29,65 @@ _MOMENTS = (
     "%Y-%m-%dT%H:%M:%S",
     "%Y-%m-%d %H:%M:%S%.f",
     "%Y-%m-%dT%H:%M:%S%.f",
-    "%Y-%m-%dT%H:%M:%SZ",
     "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M",
 )
+_MOMENTS_WITH_OFFSET = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z")
 _WHOLE = r"^([+-]?\d+)\.0*$"
 
 
-def cast(frame: pl.DataFrame, columns: list[Column]) -> tuple[pl.DataFrame, list[Problem]]:
-    """Cast every column; return the typed frame and a problem per column and kind of fault.
+@dataclass(kw_only=True)
+class Cast:
+    """The typed frame, what does not go, how often each rule for values was used, and the texts behind keys."""
+
+    frame: pl.DataFrame
+    problems: list[Problem] = field(default_factory=list)
+    parsed: Tally = field(default_factory=dict)
+
+
+def cast(frame: pl.DataFrame, columns: list[Column]) -> Cast:
+    """Cast every column.
 
     A fault in a required column voids its line; elsewhere it voids the value, which becomes null.
     """
-    typed = frame.select(_expression(column, frame.schema[column.name]) for column in columns)
-    problems = []
+    done = Cast(frame=frame.select(_expression(one, frame.schema[one.name]) for one in columns))
     for column in columns:
         raw = frame[column.name]
-        if typed[column.name].null_count() != raw.null_count():
-            typed = typed.with_columns(_again(raw, typed[column.name], column))
-            failed = typed[column.name].is_null() & raw.is_not_null()
-            if failed.any():
-                problems.append(Problem(failed, NOT_A[column.kind], column.name, column.required))
+        if column.kind == "value":
+            _parse(done, raw, column)
+        elif column.kind == "key":
+            done.frame = done.frame.with_columns(keys.keys(raw))
+        elif done.frame[column.name].null_count() != raw.null_count():
+            _try_again(done, raw, column)
         if column.required and raw.null_count():
-            problems.append(Problem(raw.is_null(), MISSING, column.name))
-    return typed, problems
+            done.problems.append(Problem(raw.is_null(), MISSING, column.name))
+    return done
+
+
+def _parse(done: Cast, raw: pl.Series, column: Column) -> None:
+    if column.unless in done.frame.columns:
+        raw = raw.set(done.frame[column.unless].is_not_null(), None)
+    numbers, said, counts = values.parse(raw)
+    done.frame = done.frame.with_columns(numbers.alias(column.name), said.alias(words(column.name)))
+    for rule, n in counts.items():
+        done.parsed.setdefault(rule, {})[column.name] = n
+
+
+def _try_again(done: Cast, raw: pl.Series, column: Column) -> None:
+    done.frame = done.frame.with_columns(_again(raw, done.frame[column.name], column))
+    failed = done.frame[column.name].is_null() & raw.is_not_null()
+    if failed.any():
+        done.problems.append(Problem(failed, NOT_A[column.kind], column.name, column.required))
 
 
 def _expression(column: Column, dtype: pl.DataType) -> pl.Expr:
     raw = pl.col(column.name)
+    if column.kind in ("key", "value"):
+        return raw
+    if column.kind == "raw":
+        return raw.cast(column.dtype, strict=False)
+    if dtype == pl.Datetime and dtype.time_zone is not None:  # type: ignore[attr-defined]
+        return raw.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(column.dtype, strict=False)
     if dtype != pl.String:
         return _finite(raw.cast(column.dtype, strict=False), column)
     match column.kind:
@@ -86,14 +124,29 @@ def _tolerant(column: Column) -> pl.Expr:
         case "number":
             return _finite(raw.cast(pl.Float64, strict=False), column)
         case "moment":
-            return _any_moment(raw)
+            return _any_moment(raw, column.formats)
         case "day":
-            return _any_moment(raw).dt.date()
+            return _any_moment(raw, column.formats).dt.date()
         case _:
             return raw
 
 
-def _any_moment(raw: pl.Expr) -> pl.Expr:
-    moments = [raw.str.to_datetime(form, time_unit="us", strict=False) for form in _MOMENTS]
+def _any_moment(raw: pl.Expr, formats: tuple[str, ...]) -> pl.Expr:
+    given = [
+        raw.str.to_datetime(form, time_unit="us", strict=False)
+        if "%H" in form or "%I" in form
+        else raw.str.to_date(form, strict=False).cast(pl.Datetime("us"))
+        for form in formats
+    ]
+    moments = [
+        *given,
+        *(raw.str.to_datetime(form, time_unit="us", strict=False) for form in _MOMENTS),
+        *(
+            raw.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False).dt.replace_time_zone(
+                None
+            )
+            for form in _MOMENTS_WITH_OFFSET
+        ),
+    ]
     midnight = raw.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
     return pl.coalesce(*moments, midnight)

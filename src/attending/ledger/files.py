@@ -1,41 +1,86 @@
-"""Find the files of a source: those its tables name, those that are absent, and those nothing reads."""
+"""Find the files of a source: those its tables name, those that are absent, and those nothing reads.
 
+A table's `path` is matched, whatever the case of its letters, against the file's path below the source's folder
+without `.csv`, `.tsv`, `.txt`, `.parquet` and `.gz`. `*` stands for anything within a name and `**/` for any
+folders; a path with either may match many files. The files of a folder `person/` are the parts of the table
+`person`.
+"""
+
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from attending.errors import SourceError
 from attending.ledger.lines import LineCount, blocks
 from attending.ledger.table import Source, Table
+from attending.ledger.units import Unit, fingerprint_of
 
 _GROWTH = {".gz": 5, ".parquet": 6}
 """How many bytes of text a compressed byte stands for, about: enough to choose the number of shards."""
-_TEXT = {".csv", ".txt", ".json", ".md", ".tsv", ".ndjson"}
+_TABLES = (".csv", ".tsv", ".txt", ".parquet")
+_TEXT = {".csv", ".txt", ".json", ".md", ".tsv", ".ndjson", ".yaml"}
+
+
+@dataclass(frozen=True)
+class Other:
+    """A file that no table reads: its name in the ledger, and where it is."""
+
+    name: str
+    path: Path
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """The files of a source."""
+    """What there is of a source in a folder."""
 
-    present: dict[str, Path]
-    absent: list[Table]
-    others: list[Path]
+    units: list[Unit]
+    others: list[Other]
 
 
 def find(source: Source, folder: Path) -> Found:
-    """Match the source's tables to files.
+    """Match the source's tables to what is in the folder.
 
     Raises:
-        SourceError: if the folder or a required table is not there, or a table is there twice.
+        SourceError: if the folder is not there, a table is there twice, or two tables claim one file.
     """
-    if not folder.is_dir():
+    if not folder.exists():
         raise SourceError(f"expected the folder of {source.name} at {folder}; there is none: check the path")
-    here = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    present = {table.name: path for table in source.tables if (path := _file(table, here, folder))}
-    absent = [table for table in source.tables if table.name not in present]
-    _require(source, absent, folder, list(here))
-    taken = set(present.values())
-    others = [path for name, path in here.items() if path not in taken and not name.startswith(".")]
-    return Found(present=present, absent=absent, others=others)
+    here = _files(folder)
+    if source.units is not None:
+        units = list(source.units())
+    else:
+        units = [unit for table in source.tables for unit in _units(table, here, folder)]
+    taken: dict[str, str] = {}
+    for unit in units:
+        if unit.name in taken:
+            raise SourceError(
+                f"{unit.name} in {folder} is read by two tables, {taken[unit.name]} and {', '.join(unit.tables)}: "
+                "give each table a path of its own"
+            )
+        taken[unit.name] = ", ".join(unit.tables)
+    others = [Other(name, path) for name, path in here.items() if name not in taken]
+    return Found(units=units, others=others)
+
+
+def require(source: Source, units: Sequence[Unit], folders: Sequence[Path]) -> None:
+    """See that every table without which the source cannot be read is in one of the folders.
+
+    Raises:
+        SourceError: naming the tables that are in none.
+    """
+    present = {name for unit in units for name in unit.tables}
+    needed = [table for table in source.tables if table.required and table.name not in present]
+    if not needed:
+        return
+    here = [name for folder in folders for name in _files(folder)]
+    seen = ", ".join(here[:8]) + (" …" if len(here) > 8 else "")
+    wanted = "; ".join(table.where for table in needed)
+    raise SourceError(
+        f"{source.name} needs {wanted} (.csv, .csv.gz or .parquet) in {' or '.join(map(str, folders))}; "
+        f"found {seen or 'no file'}: point at the folder that holds these tables"
+    )
 
 
 def text_bytes(path: Path) -> int:
@@ -54,21 +99,54 @@ def count_lines(path: Path) -> int:
     return physical.n_lines
 
 
-def _file(table: Table, here: dict[str, Path], folder: Path) -> Path | None:
-    names = [table.path] if table.path.endswith(".parquet") else [f"{table.path}.csv", f"{table.path}.csv.gz"]
-    found = [here[name] for name in names if name in here]
-    if len(found) > 1:
-        raise SourceError(
-            f"the table {table.name} is in {folder} twice, as {' and '.join(names)}: remove one"
-        )
-    return found[0] if found else None
+def _files(folder: Path) -> dict[str, Path]:
+    paths = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
+    root = folder.parent if folder.is_file() else folder
+    names = {path.relative_to(root).as_posix(): path for path in paths}
+    return {name: path for name, path in names.items() if not name.startswith(".")}
 
 
-def _require(source: Source, absent: list[Table], folder: Path, here: list[str]) -> None:
-    needed = [f"{table.path}.csv or {table.path}.csv.gz" for table in absent if table.required]
-    if needed:
-        seen = ", ".join(here[:8]) + (" …" if len(here) > 8 else "")
+def _units(table: Table, here: dict[str, Path], folder: Path) -> list[Unit]:
+    names = _names(table.path, here)
+    whole = [name for name in names if _stem(name).lower() == table.path.lower()]
+    if len(whole) > 1:
         raise SourceError(
-            f"{source.name} needs {'; '.join(needed)} in {folder}; found {seen or 'no file'}: "
-            "point at the folder that holds these tables"
+            f"the table {table.name} is in {folder} twice, as {' and '.join(whole)}: remove one"
         )
+    return [
+        Unit(
+            name=name,
+            tables=(table.name,),
+            n_bytes=text_bytes(here[name]),
+            fingerprint=fingerprint_of(here[name]),
+            path=here[name],
+        )
+        for name in names
+    ]
+
+
+def _names(pattern: str, here: dict[str, Path]) -> list[str]:
+    matches = _pattern(pattern).fullmatch
+    return [name for name in here if matches(name) or (_is_table(name) and matches(_stem(name)))]
+
+
+def _is_table(name: str) -> bool:
+    return name.lower().removesuffix(".gz").endswith(_TABLES)
+
+
+def _stem(name: str) -> str:
+    lower = name.lower()
+    for ending in (".gz", *_TABLES):
+        if lower.endswith(ending):
+            lower = lower.removesuffix(ending)
+            if ending != ".gz":
+                break
+    return name[: len(lower)]
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = re.split(r"(\*\*/|\*)", path)
+    pattern = "".join({"**/": "(?:[^/]+/)*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts)
+    may_be_folder = "" if "*" in path or path.endswith(_TABLES) else "(?:/[^/]+)?"
+    return re.compile(pattern + may_be_folder, re.IGNORECASE)

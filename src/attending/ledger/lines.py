@@ -11,20 +11,20 @@ import gzip
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 import numpy as np
 from isal import igzip, isal_zlib
 from numpy.typing import NDArray
 
 from attending.errors import SourceError
-from attending.ledger.sieve import Rejected, sieve
+from attending.ledger.sieve import COMMAS, Dialect, Rejected, sieve
 
-NEWLINE, COMMA, QUOTE, RETURN = 10, 44, 34, 13
-_ALL_BUT_SEPARATORS = bytes(set(range(256)) - {NEWLINE, COMMA})
-_ALL_BUT_MARKS = bytes(set(range(256)) - {NEWLINE, COMMA, QUOTE})
+NEWLINE, QUOTE, RETURN = 10, 34, 13
+_SEPARATORS = ",\t|;"
 _IsalError = cast(type[Exception], isal_zlib.IsalError)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -36,6 +36,7 @@ class Header:
     names: list[str]
     n_lines: int = 0
     n_blank: int = 0
+    dialect: Dialect = COMMAS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,19 +108,23 @@ def blocks(path: Path, block_bytes: int) -> Iterator[bytes]:
         ) from None
 
 
-def open_chunks(stream: Iterator[bytes], part: int, n_parts: int) -> tuple[Header | None, Iterator[Chunk]]:
+def open_chunks(
+    stream: Iterator[bytes], part: int, n_parts: int, dialect: Dialect = COMMAS
+) -> tuple[Header | None, Iterator[Chunk]]:
     """Read the header of a CSV stream; return it and the chunks that belong to `part`.
 
+    A dialect without a separator takes the one that the header has most of.
     Chunks are numbered from 0 and are the same for any number of parts: part `p` gets those whose number
     leaves the remainder `p`. An empty stream has no header.
     """
-    header, rest, line = _header(stream)
+    header, rest, line = _header(stream, dialect)
     if header is None:
         return None, iter(())
-    return header, _chunks(chain([rest], stream), line, len(header.names), part, n_parts)
+    return header, _chunks(chain([rest], stream), line, header, part, n_parts)
 
 
-def _chunks(stream: Iterable[bytes], line: int, n_fields: int, part: int, n_parts: int) -> Iterator[Chunk]:
+def _chunks(stream: Iterable[bytes], line: int, header: Header, part: int, n_parts: int) -> Iterator[Chunk]:
+    n_fields, dialect = len(header.names), header.dialect
     carry, index = b"", 0
     for block, final in _with_last(stream):
         buffer = carry + block if carry else block
@@ -127,7 +132,7 @@ def _chunks(stream: Iterable[bytes], line: int, n_fields: int, part: int, n_part
             buffer += b"\n"
         while buffer:
             own = index % n_parts == part
-            chunk, end, n_lines = _next(buffer, index, line, n_fields, final, own)
+            chunk, end, n_lines = _next(buffer, index, line, n_fields, final, own, dialect)
             if not n_lines:
                 break
             if own and chunk is not None:
@@ -141,19 +146,21 @@ def _chunks(stream: Iterable[bytes], line: int, n_fields: int, part: int, n_part
 
 
 def _next(
-    buffer: bytes, index: int, line: int, n_fields: int, final: bool, own: bool
+    buffer: bytes, index: int, line: int, n_fields: int, final: bool, own: bool, dialect: Dialect
 ) -> tuple[Chunk | None, int, int]:
     """Return the next chunk, where it ends and its lines; another part's is not looked into if it need not be."""
-    if own or b'"' in buffer:
-        chunk, end = take(buffer, index, line, n_fields, final)
+    if own or (dialect.quoted and b'"' in buffer):
+        chunk, end = take(buffer, index, line, n_fields, final, dialect)
         return chunk, end, chunk.n_lines
     end = buffer.rfind(b"\n") + 1
     return None, end, count(buffer[:end], NEWLINE)
 
 
-def take(buffer: bytes, index: int, line: int, n_fields: int, final: bool) -> tuple[Chunk, int]:
+def take(
+    buffer: bytes, index: int, line: int, n_fields: int, final: bool, dialect: Dialect = COMMAS
+) -> tuple[Chunk, int]:
     """Cut the longest run of whole records off the start of `buffer`; return it and where it ends."""
-    regular = scan(buffer, n_fields)
+    regular = scan(buffer, n_fields, dialect)
     if regular is not None:
         data = buffer if regular.end == len(buffer) else buffer[: regular.end]
         if data.isascii() or _decodes(data):
@@ -161,7 +168,7 @@ def take(buffer: bytes, index: int, line: int, n_fields: int, final: bool) -> tu
             lines = (regular.line_ends - spans + line).astype(np.uint32)
             n_lines = int(regular.line_ends[-1])
             return Chunk(index=index, data=data, lines=lines, spans=spans, n_lines=n_lines), regular.end
-    sieved = sieve(buffer, line, n_fields, final)
+    sieved = sieve(buffer, line, n_fields, final, dialect)
     chunk = Chunk(
         index=index,
         data=sieved.data,
@@ -174,19 +181,24 @@ def take(buffer: bytes, index: int, line: int, n_fields: int, final: bool) -> tu
     return chunk, sieved.end
 
 
-def scan(buffer: bytes, n_fields: int) -> Regular | None:
+def scan(buffer: bytes, n_fields: int, dialect: Dialect = COMMAS) -> Regular | None:
     """Find the whole records at the start of `buffer`; None if any of them is not regular."""
-    if b'"' in buffer:
-        return _scan_quoted(buffer, n_fields)
-    separators = np.frombuffer(buffer.translate(None, _ALL_BUT_SEPARATORS), np.uint8)
+    if dialect.quoted and b'"' in buffer:
+        return _scan_quoted(buffer, n_fields, dialect.byte)
+    separators = np.frombuffer(buffer.translate(None, _all_but(dialect.byte)), np.uint8)
     n_records = _n_regular(separators == NEWLINE, n_fields)
     if not n_records or (n_fields == 1 and _has_blank_line(buffer)):
         return None
     return Regular(end=buffer.rfind(b"\n") + 1, line_ends=np.arange(1, n_records + 1))
 
 
-def _scan_quoted(buffer: bytes, n_fields: int) -> Regular | None:
-    marks = np.frombuffer(buffer.translate(None, _ALL_BUT_MARKS), np.uint8)
+@cache
+def _all_but(*separators: int) -> bytes:
+    return bytes(set(range(256)) - {NEWLINE, *separators})
+
+
+def _scan_quoted(buffer: bytes, n_fields: int, separator: int) -> Regular | None:
+    marks = np.frombuffer(buffer.translate(None, _all_but(separator, QUOTE)), np.uint8)
     quotes, newlines = marks == QUOTE, marks == NEWLINE
     # The running count of quotes may wrap at 256: only its parity matters.
     outside = np.add.accumulate(quotes.view(np.uint8), dtype=np.uint8) & 1 == 0
@@ -196,7 +208,8 @@ def _scan_quoted(buffer: bytes, n_fields: int) -> Regular | None:
     line_ends = np.cumsum(newlines)[newlines & outside]
     codes = np.frombuffer(buffer, np.uint8)
     end = int(np.flatnonzero(codes == NEWLINE)[line_ends[-1] - 1]) + 1
-    return Regular(end=end, line_ends=line_ends) if _quotes_are_in_place(codes[:end]) else None
+    in_place = _quotes_are_in_place(codes[:end], separator)
+    return Regular(end=end, line_ends=line_ends) if in_place else None
 
 
 def _n_regular(newlines: NDArray[np.bool_], n_fields: int) -> int:
@@ -211,14 +224,14 @@ def _n_regular(newlines: NDArray[np.bool_], n_fields: int) -> int:
     return n_records if len(ends) == n_records and ends.all() else 0
 
 
-def _quotes_are_in_place(codes: NDArray[np.uint8]) -> bool:
+def _quotes_are_in_place(codes: NDArray[np.uint8], separator: int) -> bool:
     """Say whether quotes open after a separator and close before one, or stand doubled inside."""
     quotes = np.flatnonzero(codes == QUOTE)
     opening, closing = quotes[0::2], quotes[1::2]
     before = codes[np.maximum(opening, 1) - 1]
-    before_fits = (before == COMMA) | (before == NEWLINE) | (before == QUOTE) | (opening == 0)
+    before_fits = (before == separator) | (before == NEWLINE) | (before == QUOTE) | (opening == 0)
     after = codes[closing + 1]
-    after_fits = (after == COMMA) | (after == NEWLINE) | (after == QUOTE) | (after == RETURN)
+    after_fits = (after == separator) | (after == NEWLINE) | (after == QUOTE) | (after == RETURN)
     return bool(before_fits.all() and after_fits.all())
 
 
@@ -227,7 +240,7 @@ def _has_blank_line(buffer: bytes) -> bool:
     return b"\n\n" in buffer or b"\n\r\n" in buffer or buffer[:1] in (b"\n", b"\r")
 
 
-def _header(stream: Iterator[bytes]) -> tuple[Header | None, bytes, int]:
+def _header(stream: Iterator[bytes], dialect: Dialect) -> tuple[Header | None, bytes, int]:
     """Read up to the end of the header; return it, the bytes after it, and their line number."""
     buffer = next(stream, b"").removeprefix(_BYTE_ORDER_MARK)
     n_blank = 0
@@ -239,19 +252,26 @@ def _header(stream: Iterator[bytes]) -> tuple[Header | None, bytes, int]:
                 buffer += more
                 continue
         if first.strip():
-            return Header(names=_names(first), n_lines=1, n_blank=n_blank), rest, n_blank + 2
+            names, found = _names(first, dialect)
+            return Header(names=names, n_lines=1, n_blank=n_blank, dialect=found), rest, n_blank + 2
         n_blank += bool(newline or first)
         if not newline:
             return None, b"", n_blank + 1
         buffer = rest
 
 
-def _names(line: bytes) -> list[str]:
+def _names(line: bytes, dialect: Dialect) -> tuple[list[str], Dialect]:
+    """Return the names in a header, none if it is none, and the dialect with its separator."""
+    if not dialect.separator:
+        most = max(_SEPARATORS, key=lambda one: line.count(one.encode()))
+        dialect = Dialect(most, dialect.quoted)
     try:
-        fields = next(csv.reader([line.decode("utf-8").rstrip("\r")]))
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE
+        text = line.decode("utf-8").rstrip("\r")
+        fields = next(csv.reader([text], delimiter=dialect.separator, quoting=quoting))
     except (UnicodeDecodeError, csv.Error, StopIteration):
-        return []
-    return [name.strip() for name in fields]
+        return [], dialect
+    return [name.strip() for name in fields], dialect
 
 
 def _decodes(data: bytes) -> bool:

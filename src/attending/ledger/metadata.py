@@ -1,14 +1,18 @@
 """What stands beside the events: codes, splits, the description of the data set, the quarantine."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from attending import __version__, parquet
 from attending.artifact import write_atomic, write_json
+from attending.errors import LedgerError
+from attending.ledger.context import Context
 from attending.ledger.lines import blocks
-from attending.ledger.table import Context, Source
+from attending.ledger.quarantine import TABLE_OF_ROW, UNIT_OF_ROW
+from attending.ledger.table import Source
+from attending.ledger.units import Unit
 from attending.schema import (
     CODE,
     CODES,
@@ -21,8 +25,10 @@ from attending.schema import (
     N_LINES,
     PARENT_CODES,
     RAW,
+    SOURCE_ID,
     SPLIT,
     SUBJECT_ID,
+    SUBJECT_IDS,
     SUBJECT_SPLITS,
 )
 from attending.splits import split_of
@@ -74,16 +80,53 @@ def write_dataset(path: Path, name: str) -> None:
     )
 
 
-def write_quarantine(path: Path, parts: list[Path], file: str, raw_from: Path | None) -> None:
-    """Write what was set aside of one file, in the order of its lines; its text only from `raw_from`."""
-    lines = pl.concat([pl.read_parquet(part) for part in parts]).sort(LINE, maintain_order=True)
-    lines = lines.with_columns(pl.lit(file).alias(FILE))
-    if raw_from is not None:
-        wanted = dict(lines.select(LINE, N_LINES).iter_rows())
-        texts = dict(_texts(raw_from, wanted))
-        raw = pl.Series(RAW, [texts.get(line) for line in lines[LINE].to_list()], pl.String)
-        lines = lines.with_columns(raw)
-    write_atomic(path, lines.write_parquet)
+def write_subject_ids(path: Path, parts: Sequence[Path]) -> None:
+    """Write the source's own id of every subject whose id had to be hashed; nothing if there is none.
+
+    Raises:
+        LedgerError: if two ids have one hash.
+    """
+    if not parts:
+        return
+    ids = pl.concat([pl.read_parquet(part) for part in parts]).unique().sort(SUBJECT_ID, SOURCE_ID)
+    if ids[SUBJECT_ID].is_duplicated().any():
+        raise LedgerError(
+            "two subjects' identifiers have one hash: please report this; the data cannot be read"
+        )
+    parquet.write(path, SUBJECT_IDS.check(ids, str(path)))
+
+
+def write_quarantine(
+    folder: Path, parts: Sequence[Path], units: Mapping[int, Unit], *, keep_raw: bool
+) -> None:
+    """Write what was set aside, a file for each table, in the order of files and lines.
+
+    `keep_raw` adds the text of whole lines, where the file is one of lines.
+    """
+    if not parts:
+        return
+    faults = pl.concat([pl.read_parquet(part) for part in parts])
+    for (table,), lines in faults.partition_by(TABLE_OF_ROW, as_dict=True).items():
+        named = _named(lines.drop(TABLE_OF_ROW), units)
+        if keep_raw:
+            named = pl.concat([_with_text(one, units) for one in named.partition_by(UNIT_OF_ROW)])
+        name = str(table or "records").replace("/", "_")
+        write_atomic(folder / f"{name}.parquet", named.drop(UNIT_OF_ROW).write_parquet)
+
+
+def _named(lines: pl.DataFrame, units: Mapping[int, Unit]) -> pl.DataFrame:
+    lines = lines.sort(UNIT_OF_ROW, LINE, maintain_order=True)
+    names = {number: units[number].name for number in lines[UNIT_OF_ROW].unique().to_list()}
+    return lines.with_columns(pl.col(UNIT_OF_ROW).replace_strict(names, return_dtype=pl.String).alias(FILE))
+
+
+def _with_text(lines: pl.DataFrame, units: Mapping[int, Unit]) -> pl.DataFrame:
+    path = units[lines[UNIT_OF_ROW][0]].path
+    if path is None or path.suffix == ".parquet":
+        return lines.with_columns(pl.lit(None, pl.String).alias(RAW))
+    wanted = dict(lines.select(LINE, N_LINES).iter_rows())
+    texts = dict(_texts(path, wanted))
+    return lines.with_columns(pl.Series(RAW, [texts.get(line) for line in lines[LINE].to_list()], pl.String))
 
 
 def _texts(path: Path, wanted: dict[int, int]) -> Iterator[tuple[int, str]]:

@@ -10,10 +10,12 @@ from attending.schema import COLUMN, LINE, N_LINES, QUARANTINE, REASON, WHOLE_LI
 
 LINE_OF_ROW = "_line"
 N_LINES_OF_ROW = "_n_lines"
+UNIT_OF_ROW = "_unit"
+TABLE_OF_ROW = "_table"
 Tally = dict[str, dict[str, int]]
 """How many, by reason and column."""
 
-_SCHEMA = dict(QUARANTINE.required)
+_SCHEMA = {UNIT_OF_ROW: pl.UInt32()} | dict(QUARANTINE.required)
 
 
 def empty() -> pl.DataFrame:
@@ -21,9 +23,9 @@ def empty() -> pl.DataFrame:
     return pl.DataFrame(schema=_SCHEMA)
 
 
-def of_rejected(rejected: Sequence[Rejected]) -> pl.DataFrame:
-    """Return the quarantine of lines that are no record."""
-    rows = [(*one, True) for one in rejected]
+def of_rejected(rejected: Sequence[Rejected], unit: int) -> pl.DataFrame:
+    """Return the quarantine of a unit's lines that are no record."""
+    rows = [(unit, *one, True) for one in rejected]
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
 
 
@@ -58,6 +60,12 @@ def tally(quarantine: pl.DataFrame, *, whole_lines: bool) -> Tally:
     return result
 
 
+def by_unit(quarantine: pl.DataFrame, *, whole_lines: bool) -> dict[str, Tally]:
+    """Return the tally of each unit, by its number."""
+    parts = quarantine.partition_by(UNIT_OF_ROW, as_dict=True)
+    return {str(unit): tally(part, whole_lines=whole_lines) for (unit,), part in parts.items()}
+
+
 def add(tallies: Iterable[Tally]) -> Tally:
     """Add tallies up."""
     result: Tally = {}
@@ -82,6 +90,7 @@ def reasons(counts: Tally) -> str:
 
 def _rows(frame: pl.DataFrame, problem: Problem) -> pl.DataFrame:
     return frame.select(
+        UNIT_OF_ROW,
         pl.col(LINE_OF_ROW).alias(LINE),
         pl.col(N_LINES_OF_ROW).alias(N_LINES),
         pl.lit(problem.reason).alias(REASON),

@@ -5,6 +5,7 @@ admissions that do not exist, duplicates, times that contradict each other.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,13 +18,14 @@ from attending.artifact import write_atomic, write_json
 from attending.engine import shuffle
 from attending.errors import LedgerError
 from attending.ledger import quarantine
+from attending.ledger.context import Context
 from attending.ledger.events import COLUMNS
-from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW, Tally
-from attending.ledger.reading import staging_file
-from attending.ledger.table import Context, Problem, Table
+from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW, TABLE_OF_ROW, UNIT_OF_ROW, Tally
+from attending.ledger.table import Problem, Table
 from attending.schema import CODE, DEATH, EVENTS, N_EVENTS, ORIGIN, SUBJECT_ID, TIME, VISIT_ID
 
-SUBJECTS_FILE, CODES_FILE = "subjects.parquet", "codes.parquet"
+SUBJECTS_FILE, CODES_FILE, QUARANTINE_FILE = "subjects.parquet", "codes.parquet", "quarantine.parquet"
+COUNTS_FILE = "counts.json"
 NO_SUBJECT = "no such subject"
 _DIES = "_dies"
 _SECOND = 1_000_000
@@ -31,29 +33,30 @@ _SECOND = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """One task of the reduce step; `chunks` are the finished chunks of each table."""
+    """One task of the reduce step; `chunks` are the staging files of each table, in order."""
 
     number: int
+    n_shards: int
     tables: tuple[Table, ...]
-    chunks: dict[str, list[int]]
+    chunks: dict[str, list[Path]]
     subjects: str | None
-    staging: Path
+    rows: Path
     out: Path
 
     @property
     def folder(self) -> Path:
         """Where the shard keeps what it counted."""
-        return self.staging / "shards" / f"{self.number:03}"
+        return shard_folder(self.rows, self.number)
 
     @property
     def events_file(self) -> Path:
         """Where the shard's events go."""
-        return self.out / "data" / f"{self.number:03}.parquet"
+        return events_file(self.out, self.number)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardCounts:
-    """What the reduce step counted; lines are physical lines, by table."""
+    """What the reduce step counted; lines are physical lines, by unit; events are by table."""
 
     n_events: int
     n_subjects: int
@@ -62,6 +65,16 @@ class ShardCounts:
     accepted: dict[str, int] = field(default_factory=dict)
     quarantined: dict[str, Tally] = field(default_factory=dict)
     values: dict[str, Tally] = field(default_factory=dict)
+
+
+def shard_folder(rows: Path, number: int) -> Path:
+    """Return where a shard keeps what it counted."""
+    return rows / "shards" / f"{number:04}"
+
+
+def events_file(out: Path, number: int) -> Path:
+    """Return where a shard's events are."""
+    return out / "data" / f"{number:03}.parquet"
 
 
 def assemble(shard: Shard) -> ShardCounts:
@@ -73,20 +86,17 @@ def assemble(shard: Shard) -> ShardCounts:
     done = _finished(shard)
     if done is not None:
         return done
-    context: Context = {}
+    context = context_of(shard.tables, shard.chunks)
     frames: list[pl.DataFrame] = []
     accepted: dict[str, int] = {}
     n_events: dict[str, int] = {}
-    quarantined: dict[str, Tally] = {}
-    values: dict[str, Tally] = {}
-    for table in shard.tables:
+    set_aside: list[pl.DataFrame] = []
+    for table in (one for one in shard.tables if not one.dictionary):
         rows, faults = _checked(table, _staged(shard, table), shard.subjects, context)
-        accepted[table.name] = int(rows[N_LINES_OF_ROW].sum())
-        quarantined[table.name] = quarantine.tally(faults, whole_lines=True)
-        values[table.name] = quarantine.tally(faults, whole_lines=False)
+        for unit, n in rows.group_by(UNIT_OF_ROW).agg(pl.col(N_LINES_OF_ROW).sum()).iter_rows():
+            accepted[str(unit)] = accepted.get(str(unit), 0) + n
         if faults.height:
-            name = table.name.replace("/", "_")
-            write_atomic(shard.folder / f"{name}.quarantine.parquet", faults.write_parquet)
+            set_aside.append(faults.with_columns(pl.lit(table.name).alias(TABLE_OF_ROW)))
         if table.reference:
             context[table.name] = rows
         made = [_with_origin(frame, table) for frame in table.events(rows, context)] if rows.height else []
@@ -96,39 +106,50 @@ def assemble(shard: Shard) -> ShardCounts:
     events = _sorted(frames)
     subjects = _subjects(shard, events, context)
     _write(shard, events, subjects)
+    faults = pl.concat(set_aside) if set_aside else quarantine.empty()
+    if faults.height:
+        write_atomic(shard.folder / QUARANTINE_FILE, faults.write_parquet)
     counts = ShardCounts(
         n_events=events.height,
         n_subjects=subjects.len(),
         n_visits=events[VISIT_ID].n_unique() - int(events[VISIT_ID].has_nulls()),
         events=n_events,
         accepted=accepted,
-        quarantined=quarantined,
-        values=values,
+        quarantined=quarantine.by_unit(faults, whole_lines=True),
+        values=quarantine.by_unit(faults, whole_lines=False),
     )
-    write_json(shard.folder / "counts.json", asdict(counts))
+    write_json(shard.folder / COUNTS_FILE, asdict(counts))
     return counts
+
+
+def context_of(tables: Sequence[Table], chunks: Mapping[str, Sequence[Path]]) -> Context:
+    """Return a context that knows the dictionaries among `tables`."""
+    dictionaries = [table for table in tables if table.dictionary]
+    return Context(
+        dictionaries={table.name: chunks.get(table.name, ()) for table in dictionaries},
+        empty={table.name: staged_schema(table) for table in tables},
+    )
 
 
 def staged_schema(table: Table) -> pl.DataFrame:
     """Return a table's typed rows when there are none."""
-    columns = {column.name: column.dtype for column in table.columns}
-    if not table.dictionary:
-        columns = {SUBJECT_ID if name == table.subject else name: dtype for name, dtype in columns.items()}
-    return pl.DataFrame(schema=columns | {LINE_OF_ROW: pl.UInt32(), N_LINES_OF_ROW: pl.UInt32()})
+    numbers: dict[str, pl.DataType] = {
+        name: pl.UInt32() for name in (UNIT_OF_ROW, LINE_OF_ROW, N_LINES_OF_ROW)
+    }
+    return pl.DataFrame(schema=table.typed | numbers)
 
 
 def _finished(shard: Shard) -> ShardCounts | None:
     try:
-        text = (shard.folder / "counts.json").read_text(encoding="utf-8")
+        text = (shard.folder / COUNTS_FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     return ShardCounts(**json.loads(text)) if shard.events_file.exists() else None
 
 
 def _staged(shard: Shard, table: Table) -> pl.DataFrame:
-    """Read the shard's rows of a table, in the order of the file."""
-    chunks = shard.chunks.get(table.name, [])
-    frames = [shuffle.read(staging_file(shard.staging, table, chunk), shard.number) for chunk in chunks]
+    """Read the shard's rows of a table, in the order of the files."""
+    frames = [shuffle.read(chunk, shard.number, shard.n_shards) for chunk in shard.chunks.get(table.name, [])]
     return pl.concat(frames) if frames else staged_schema(table)
 
 
@@ -136,15 +157,15 @@ def _checked(
     table: Table, rows: pl.DataFrame, subjects: str | None, context: Context
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Set aside rows of unknown subjects, then what the table itself finds wrong."""
-    strangers = pl.DataFrame()
+    strangers = quarantine.empty()
     if subjects is not None and table.name != subjects:
         known = context[subjects][SUBJECT_ID].implode()
         mask = ~rows[SUBJECT_ID].is_in(known)
         rows, strangers = quarantine.divide(rows, [Problem(mask, NO_SUBJECT, table.subject)])
     if not rows.height:
-        return rows, strangers if strangers.height else quarantine.empty()
+        return rows, strangers
     rows, faults = quarantine.divide(rows, list(table.problems(rows, context)))
-    return rows, pl.concat([strangers, faults]) if strangers.height else faults
+    return rows, pl.concat([strangers, faults])
 
 
 def _with_origin(frame: pl.DataFrame, table: Table) -> pl.DataFrame:

@@ -17,6 +17,22 @@ NOT_UTF8 = "not valid UTF-8"
 _LONGEST_RECORD = 1000  # physical lines
 
 
+@dataclass(frozen=True)
+class Dialect:
+    """How a text file separates fields, by one byte, and whether quotes may enclose a field."""
+
+    separator: str = ","
+    quoted: bool = True
+
+    @property
+    def byte(self) -> int:
+        """The separator as a byte."""
+        return ord(self.separator)
+
+
+COMMAS = Dialect()
+
+
 class Rejected(NamedTuple):
     """A physical line that is no record, and why."""
 
@@ -39,7 +55,7 @@ class Sieved:
     end: int = 0
 
 
-def sieve(buffer: bytes, line: int, n_fields: int, final: bool) -> Sieved:
+def sieve(buffer: bytes, line: int, n_fields: int, final: bool, dialect: Dialect = COMMAS) -> Sieved:
     """Sort the lines of `buffer`, the first of which is physical line `line`.
 
     Unless `final`, a last line without an end, or a quoted record whose end may still come, is left over.
@@ -49,7 +65,7 @@ def sieve(buffer: bytes, line: int, n_fields: int, final: bool) -> Sieved:
     lines = _split(buffer)
     position = 0
     while position < len(lines):
-        verdict = _record(lines, position, n_fields, final)
+        verdict = _record(lines, position, n_fields, final, dialect)
         if verdict is None:
             break
         reason, n_lines, record = verdict
@@ -74,21 +90,27 @@ def _split(buffer: bytes) -> list[bytes]:
     return [line + b"\n" for line in buffer.split(b"\n")[:-1]]
 
 
-def _record(lines: list[bytes], position: int, n_fields: int, final: bool) -> tuple[str, int, bytes] | None:
+def _record(
+    lines: list[bytes], position: int, n_fields: int, final: bool, dialect: Dialect
+) -> tuple[str, int, bytes] | None:
     """Judge the record that starts at `position`: why it is none, its lines, and its bytes; None: wait."""
     line = lines[position]
     if not line.strip():
         return "", 1, b""
-    if b'"' not in line:
+    if not dialect.quoted or b'"' not in line:
         if not _decodes(line):
             return NOT_UTF8, 1, b""
-        return ("", 1, line) if line.count(b",") + 1 == n_fields else (N_FIELDS, 1, b"")
-    return _quoted(lines, position, n_fields, final)
+        n_found = line.count(dialect.separator.encode()) + 1
+        return ("", 1, line) if n_found == n_fields else (N_FIELDS, 1, b"")
+    return _quoted(lines, position, n_fields, final, dialect)
 
 
-def _quoted(lines: list[bytes], position: int, n_fields: int, final: bool) -> tuple[str, int, bytes] | None:
+def _quoted(
+    lines: list[bytes], position: int, n_fields: int, final: bool, dialect: Dialect
+) -> tuple[str, int, bytes] | None:
     stop = min(len(lines), position + _LONGEST_RECORD)
-    reader = csv.reader((lines[place].decode("utf-8") for place in range(position, stop)), strict=True)
+    texts = (lines[place].decode("utf-8") for place in range(position, stop))
+    reader = csv.reader(texts, delimiter=dialect.separator, strict=True)
     try:
         fields = next(reader)
     except UnicodeDecodeError:
@@ -101,13 +123,14 @@ def _quoted(lines: list[bytes], position: int, n_fields: int, final: bool) -> tu
         return UNCLOSED, 1, b""
     n_lines = reader.line_num
     if len(fields) == n_fields:
-        return "", n_lines, _encode(fields)
+        return "", n_lines, _encode(fields, dialect)
     return (N_FIELDS if n_lines == 1 else UNCLOSED), 1, b""
 
 
-def _encode(fields: list[str]) -> bytes:
+def _encode(fields: list[str], dialect: Dialect) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(fields)
+    writer = csv.writer(text, delimiter=dialect.separator, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerow(fields)
     return text.getvalue().encode("utf-8")
 
 

@@ -12,9 +12,12 @@ from typing import Literal
 
 import polars as pl
 
+from attending.ledger.context import Context
+from attending.ledger.sieve import Dialect
+from attending.ledger.units import Unit
 from attending.schema import SUBJECT_ID
 
-Kind = Literal["integer", "number", "moment", "day", "text"]
+Kind = Literal["integer", "number", "moment", "day", "text", "key", "value", "raw"]
 
 DTYPES: dict[str, pl.DataType] = {
     "integer": pl.Int64(),
@@ -22,21 +25,43 @@ DTYPES: dict[str, pl.DataType] = {
     "moment": pl.Datetime("us"),
     "day": pl.Date(),
     "text": pl.String(),
+    "key": pl.Int64(),
+    "value": pl.Float64(),
 }
+_WORDS = "_words"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column that is read: its name in the file, its type, and whether a row is void without it."""
+    """A column that is read: its name in the file, its type, and whether a row is void without it.
+
+    formats     further forms of a moment or a day, as `strptime` writes them
+    unless      a value is parsed only where this other column is null
+    nested      the type of a column that is taken as it is
+    """
 
     name: str
     kind: Kind
     required: bool = False
+    formats: tuple[str, ...] = ()
+    unless: str = ""
+    nested: pl.DataType | None = None
 
     @property
     def dtype(self) -> pl.DataType:
         """The type of its values."""
-        return DTYPES[self.kind]
+        return self.nested if self.nested is not None else DTYPES[self.kind]
+
+    @property
+    def typed(self) -> dict[str, pl.DataType]:
+        """The columns that it becomes: a value is a number and words, anything else one column."""
+        extra = {words(self.name): pl.String()} if self.kind == "value" else {}
+        return {self.name: self.dtype} | extra
+
+
+def words(name: str) -> str:
+    """Return the column that holds the words of the value column `name`."""
+    return name + _WORDS
 
 
 def integer(name: str, *, required: bool = False) -> Column:
@@ -49,19 +74,45 @@ def number(name: str, *, required: bool = False) -> Column:
     return Column(name, "number", required)
 
 
-def moment(name: str, *, required: bool = False) -> Column:
-    """Describe a column of dates with a time of day."""
-    return Column(name, "moment", required)
+def moment(name: str, *, required: bool = False, formats: tuple[str, ...] = ()) -> Column:
+    """Describe a column of dates with a time of day; one with an offset from UTC is turned into UTC."""
+    return Column(name, "moment", required, formats)
 
 
-def day(name: str, *, required: bool = False) -> Column:
+def day(name: str, *, required: bool = False, formats: tuple[str, ...] = ()) -> Column:
     """Describe a column of dates; a time of day, where there is one, is left off."""
-    return Column(name, "day", required)
+    return Column(name, "day", required, formats)
 
 
 def text(name: str, *, required: bool = False) -> Column:
     """Describe a column of text; an empty field, quoted or not, is null."""
     return Column(name, "text", required)
+
+
+def key(name: str, *, required: bool = False) -> Column:
+    """Describe a column of identifiers of any form, which become integers (`ledger.keys`)."""
+    return Column(name, "key", required)
+
+
+def value(name: str, *, unless: str = "") -> Column:
+    """Describe a column of measurements as text: `name` gets the number, `words(name)` what else it says.
+
+    The rules are those of `ledger.values`. Where the column `unless` has a value, this one is not parsed.
+    """
+    return Column(name, "value", unless=unless)
+
+
+def raw(name: str, dtype: pl.DataType, *, required: bool = False) -> Column:
+    """Describe a column that a reader gives in its own type, such as a list; it is taken as it is."""
+    return Column(name, "raw", required, nested=dtype)
+
+
+@dataclass(frozen=True)
+class Link:
+    """How the rows of a table find their subject: by the row of `table` that has the same `key`."""
+
+    table: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -72,10 +123,6 @@ class Problem:
     reason: str
     column: str
     whole_line: bool = True
-
-
-Context = dict[str, pl.DataFrame]
-"""The accepted rows of one shard's reference tables, by table name."""
 
 
 def no_problems(frame: pl.DataFrame, context: Context) -> Sequence[Problem]:
@@ -93,25 +140,51 @@ class Table:
     """One raw table.
 
     name        what events give as their origin, and the ledger as the table
-    path        the file below the source's folder, without `.csv` or `.csv.gz` (`.parquet` is written out)
+    path        its files below the source's folder, see `ledger.files`: `hosp/patients`, `**/*Inpatient_Claims*`
     columns     what is read; a required column that is absent makes the table unreadable
     problems    what only a comparison with the shard's reference tables, or other rows, can find wrong
     events      the events of the accepted rows
     required    the source cannot be read without this table
     reference   its accepted rows are given to the tables after it
     dictionary  it has no subjects: it is read whole and names codes
-    subject     which column says whose row it is
+    subject     which column, an integer or a key, says whose row it is
+    link        where no column does: the table that knows
+    separator   what stands between the fields of a text file; empty: what the header has most of
+    quoted      whether quotes may enclose a field of a text file
     """
 
     name: str
-    path: str
     columns: tuple[Column, ...]
+    path: str = ""
     events: Callable[[pl.DataFrame, Context], Sequence[pl.DataFrame]] = no_events
     problems: Callable[[pl.DataFrame, Context], Sequence[Problem]] = no_problems
     required: bool = False
     reference: bool = False
     dictionary: bool = False
     subject: str = SUBJECT_ID
+    link: Link | None = None
+    separator: str = ","
+    quoted: bool = True
+
+    @property
+    def where(self) -> str:
+        """Where its files are, in words for people."""
+        return self.path.removeprefix("**/") or self.name
+
+    @property
+    def dialect(self) -> Dialect:
+        """How its text files separate fields."""
+        return Dialect(self.separator, self.quoted)
+
+    @property
+    def typed(self) -> dict[str, pl.DataType]:
+        """The columns of its staged rows; the subject has its common name."""
+        columns = {name: dtype for column in self.columns for name, dtype in column.typed.items()}
+        if self.dictionary:
+            return columns
+        if self.link is not None:
+            return {SUBJECT_ID: pl.Int64()} | columns
+        return {SUBJECT_ID if name == self.subject else name: dtype for name, dtype in columns.items()}
 
 
 def describe_nothing(codes: pl.Series, dictionaries: Context) -> pl.DataFrame | None:
@@ -132,6 +205,7 @@ class Source:
     describe    (unique codes, dictionaries by table name) → code, description, parent_codes …
     splits      subject_id and split where the data bring their own
     metadata    files that `describe` and `splits` read: they hold no events
+    units       what is read, where it is not files that the tables name
     """
 
     name: str
@@ -140,3 +214,4 @@ class Source:
     describe: Callable[[pl.Series, Context], pl.DataFrame | None] = describe_nothing
     splits: Callable[[Path], pl.DataFrame | None] = no_splits
     metadata: frozenset[str] = frozenset()
+    units: Callable[[], Sequence[Unit]] | None = None

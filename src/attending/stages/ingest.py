@@ -1,12 +1,18 @@
-"""Ingest a source folder: raw tables in, sorted events by shard out, and every line accounted for.
+"""Ingest source folders: raw tables in, sorted events by shard out, and every line accounted for.
 
-The form is map and reduce by files. Map reads a part of one file into typed rows by shard; reduce assembles
-one shard's events. Both are pure and idempotent, so an interrupted ingest resumes and any engine may run them.
+The form is map and reduce by files (`ledger.work`). Map reads a part of one file into typed rows by shard; reduce
+assembles one shard's events. Both are pure and idempotent, so an interrupted ingest resumes and any engine may
+run them.
+
+Where the typed rows are kept (`keep_rows`), `update` merges a further folder into the events: only its files are
+read, and only the shards that they touch are assembled again. The result is that of one ingest of all folders.
 """
 
+import json
+import os
 import shutil
-from dataclasses import dataclass
-from math import ceil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +22,7 @@ from attending import registry
 from attending.artifact import (
     Manifest,
     Recipe,
+    code_version,
     folder_fingerprint,
     is_current,
     read_manifest,
@@ -23,29 +30,37 @@ from attending.artifact import (
     writing,
 )
 from attending.config import Component, Settings
-from attending.engine import shuffle
 from attending.engine.local import Engine
 from attending.errors import SourceError
-from attending.ledger import accounts, files, metadata, quarantine
+from attending.ledger import accounts, files, metadata, quarantine, reading
 from attending.ledger.accounts import Account
 from attending.ledger.files import Found
-from attending.ledger.quarantine import N_LINES_OF_ROW
-from attending.ledger.reading import Counts, Part, add, read
-from attending.ledger.shard import CODES_FILE, SUBJECTS_FILE, Shard, ShardCounts, assemble, staged_schema
-from attending.ledger.table import Context, Source, Table
+from attending.ledger.reading import Tail
+from attending.ledger.shard import (
+    CODES_FILE,
+    QUARANTINE_FILE,
+    SUBJECTS_FILE,
+    ShardCounts,
+    events_file,
+    shard_folder,
+)
+from attending.ledger.table import Source, Table
+from attending.ledger.units import Unit
+from attending.ledger.work import Work
 from attending.progress import say
 from attending.splits import Split
 
 KIND = "events"
 LEDGER = "ledger.json"
-_STAGING = "staging"
+_STATE = "state.json"
+_FEW = 8
 
 
 class Sizes(Settings):
     """How finely the work is cut. It decides memory and the number of shards, not what the events are.
 
     block_bytes   read and parsed at a time, of text
-    shard_bytes   text that one shard stands for, about
+    shard_bytes   text that one shard stands for, at most, about
     part_bytes    text of one file that one worker reads; larger files are shared
     """
 
@@ -56,211 +71,258 @@ class Sizes(Settings):
 
 def ingest(
     source: Component,
-    folder: Path,
+    folder: Path | Sequence[Path],
     out: Path,
     *,
     engine: Engine,
     split: Split | None = None,
     seed: int = 0,
     keep_raw: bool = False,
+    keep_rows: bool = False,
     sizes: Sizes | None = None,
 ) -> Manifest:
-    """Read the tables of `source` in `folder` and write an events artifact at `out`.
+    """Read the tables of `source` in `folder`, or in several folders as one, and write an events artifact at `out`.
 
-    `keep_raw` writes the text of quarantined lines beside them: that is patient data.
+    `keep_raw` writes the text of quarantined lines beside them: that is patient data. `keep_rows` keeps the typed
+    rows, about as large as the compressed source, so that `update` can merge more.
 
     Raises:
-        SourceError: if the folder, a required table, or a required column of one is not there.
+        SourceError: if a folder, a required table, or a required column of one is not there.
         LedgerError: if the lines of a file do not add up.
     """
+    folders = [folder] if isinstance(folder, Path) else list(folder)
     split, sizes = split or Split(), sizes or Sizes()
     config = source.config("sources")
-    described: Source = registry.load("sources", source.name).source(folder, config)
-    found = files.find(described, folder)
+    described = [_describe(source, config, one) for one in folders]
+    found = [files.find(one, folder) for one, folder in zip(described, folders, strict=True)]
+    files.require(described[0], [unit for one in found for unit in one.units], folders)
     recipe = Recipe(
         kind=KIND,
         config={
             "source": {"name": source.name} | config.to_dict(),
             "split": split.to_dict(),
             "keep_raw": keep_raw,
+            "keep_rows": keep_rows,
             "sizes": sizes.to_dict(),
         },
-        parents={"source": folder_fingerprint(folder)},
+        parents={
+            _parent(number): _fingerprint(one, folder)
+            for number, (one, folder) in enumerate(zip(described, folders, strict=True))
+        },
         seed=seed,
     )
     if is_current(out, recipe):
         return read_manifest(out, KIND)
+    units = [unit for number, one in enumerate(found) for unit in _named(one.units, number)]
+    others = [other for number, one in enumerate(found) for other in _others(one, described[number], number)]
     with writing(out, recipe) as writer:
-        run = _Run(source=described, found=found, folder=folder, out=writer.path, sizes=sizes)
-        counted = run.map(engine)
-        shards = run.reduce(engine, counted)
-        ledger = run.accounts(counted, shards)
-        accounts.check(ledger)
-        n_codes, n_subjects = run.describe(split, seed)
-        run.write_quarantine(keep_raw=keep_raw)
-        write_json(writer.path / LEDGER, accounts.to_json(ledger))
-        run.clear()
-        writer.counts = _counts(ledger, shards, n_subjects, n_codes)
-    _tell(ledger, out)
+        work = _work(_joined(described), units, writer.path, sizes)
+        work.map(engine)
+        counts = _finish(work, engine, others, folders, recipe)
+        writer.counts = counts
+    _tell(out)
     return read_manifest(out, KIND)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """One ingest under way."""
+def update(events: Path, folder: Path, *, engine: Engine) -> Manifest:
+    """Merge a further folder of the same source into an events artifact, and read nothing else again.
 
-    source: Source
-    found: Found
-    folder: Path
-    out: Path
-    sizes: Sizes
+    The result is what one ingest of all the folders gives, byte for byte.
 
-    @property
-    def staging(self) -> Path:
-        return self.out / "staging"
+    Raises:
+        SourceError: if the artifact's rows were not kept, or another version of the library made it.
+    """
+    manifest = read_manifest(events, KIND)
+    state = _state(events, manifest)
+    given = dict(manifest.config["source"])
+    source = Component(**given)
+    config, number = source.config("sources"), len(manifest.parents)
+    described = _describe(source, config, folder)
+    found = files.find(described, folder)
+    parents = manifest.parents | {_parent(number): _fingerprint(described, folder)}
+    recipe = Recipe(kind=KIND, config=manifest.config, parents=parents, seed=manifest.seed)
+    old = [
+        Unit(**one | {"tables": tuple(one["tables"]), "path": one["path"] and Path(one["path"])})
+        for one in state["units"]
+    ]
+    units = [*old, *_named(found.units, number)]
+    others = [*(Account(**one) for one in state["others"]), *_others(found, described, number)]
+    with writing(events, recipe) as writer:
+        work = _work(described, units, writer.path, Sizes(**manifest.config["sizes"]))
+        work.first = len(old)
+        work.tails = {place: Tail(**tail) for place, tail in enumerate(state["tails"])}
+        _link_tree(events / "rows", work.rows, but="shards")
+        work.map(engine)
+        _link_shards(events, work)
+        writer.counts = _finish(work, engine, others, [folder], recipe)
+    _tell(events)
+    return read_manifest(events, KIND)
 
-    @property
-    def tables(self) -> list[Table]:
-        """The tables whose files are there, in the source's order."""
-        return [table for table in self.source.tables if table.name in self.found.present]
 
-    @property
-    def n_shards(self) -> int:
-        size = sum(
-            files.text_bytes(self.found.present[table.name]) for table in self.tables if not table.dictionary
+def _describe(source: Component, config: Settings, folder: Path) -> Source:
+    described: Source = registry.load("sources", source.name).source(folder, config)
+    return described
+
+
+def _joined(described: Sequence[Source]) -> Source:
+    """Return the source with the tables of all folders."""
+    tables: dict[str, Table] = {}
+    for one in described:
+        tables = {table.name: table for table in one.tables} | tables
+    first = described[0]
+    order = {table.name: table for table in first.tables} | tables
+    return replace(first, tables=tuple(order.values()))
+
+
+def _parent(number: int) -> str:
+    return "source" if not number else f"source {number + 1}"
+
+
+def _fingerprint(source: Source, folder: Path) -> str:
+    """Return what changes when the folder's content does, or that of the database that stands in its place."""
+    if source.units is None or folder.exists():
+        return folder_fingerprint(folder)
+    return "-".join(unit.fingerprint for unit in source.units())
+
+
+def _named(units: Sequence[Unit], number: int) -> list[Unit]:
+    """Give the units of a further folder names that tell them from those of the first."""
+    return [replace(unit, name=_name(unit.name, number)) for unit in units]
+
+
+def _name(name: str, number: int) -> str:
+    return name if not number else f"{number + 1}:{name}"
+
+
+def _work(source: Source, units: list[Unit], out: Path, sizes: Sizes) -> Work:
+    return Work(
+        source=source,
+        units=units,
+        out=out,
+        shard_bytes=sizes.shard_bytes,
+        part_bytes=sizes.part_bytes,
+        block_bytes=sizes.block_bytes,
+    )
+
+
+def _others(found: Found, source: Source, number: int) -> list[Account]:
+    """Return the account of the files that nothing reads."""
+    result = []
+    for other in found.others:
+        status = accounts.METADATA if other.name in source.metadata else accounts.NOT_READ
+        n_lines = files.count_lines(other.path)
+        result.append(Account(file=_name(other.name, number), status=status, lines=n_lines, not_read=n_lines))
+    return result
+
+
+def _finish(
+    work: Work, engine: Engine, others: list[Account], folders: Sequence[Path], recipe: Recipe
+) -> dict[str, Any]:
+    """Reduce, check the account, write what stands beside the events; return the manifest's counts."""
+    shards = work.reduce(engine)
+    own, events = work.accounts(shards)
+    ledger = [*own, *others]
+    accounts.check(ledger)
+    beside = work.out / "metadata"
+    metadata.write_dataset(beside / "dataset.json", work.source.name)
+    given = [one for folder in folders if (one := work.source.splits(folder)) is not None]
+    n_codes = metadata.write_codes(
+        beside / "codes.parquet", work.shard_files(CODES_FILE), work.source, work.dictionaries()
+    )
+    n_subjects = metadata.write_splits(
+        beside / "subject_splits.parquet",
+        work.shard_files(SUBJECTS_FILE),
+        pl.concat(given) if given else None,
+        recipe.config["split"],
+        recipe.seed,
+    )
+    metadata.write_subject_ids(
+        beside / "subject_ids.parquet", sorted((work.rows / "ids").glob("[0-9]*.parquet"))
+    )
+    metadata.write_quarantine(
+        work.out / "quarantine",
+        [*sorted((work.rows / "quarantine").glob("[0-9]*.parquet")), *work.shard_files(QUARANTINE_FILE)],
+        dict(enumerate(work.units)),
+        keep_raw=recipe.config["keep_raw"],
+    )
+    write_json(work.out / LEDGER, accounts.to_json(ledger, events))
+    if recipe.config["keep_rows"]:
+        _keep(work, others)
+    else:
+        shutil.rmtree(work.rows)
+    for unfinished in work.out.rglob(".*.tmp"):
+        unfinished.unlink()
+    return _counts(ledger, events, shards, n_subjects, n_codes)
+
+
+# Rows that are kept --------------------------------------------------------------------------------
+
+
+def _keep(work: Work, others: Sequence[Account]) -> None:
+    """Write down what an update needs to know of what was read."""
+    units = [
+        asdict(replace(unit, reader=None)) | {"path": unit.path and str(unit.path.resolve())}
+        for unit in work.units
+    ]
+    write_json(
+        work.rows / _STATE,
+        {
+            "units": units,
+            "tails": [asdict(work.tails[number]) for number in range(len(work.units))],
+            "others": [asdict(other) for other in others],
+        },
+    )
+
+
+def _state(events: Path, manifest: Manifest) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = json.loads((events / "rows" / _STATE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SourceError(
+            f"expected the typed rows of {events} in its folder rows; they were not kept: "
+            "ingest again with --keep-rows, then update"
+        ) from None
+    if manifest.code_version != code_version():
+        raise SourceError(
+            f"{events} was made by version {manifest.code_version} and this is {code_version()}: "
+            "their rows may differ; ingest all folders again"
         )
-        return max(1, ceil(size / self.sizes.shard_bytes))
+    return state
 
-    def map(self, engine: Engine) -> dict[str, Counts]:
-        """Read every part of every table, the largest files first; return the counts of each table."""
-        parts = [part for table in self.tables for part in self._parts(table)]
-        parts.sort(key=lambda part: -files.text_bytes(part.path) / part.n_parts)
-        counted: dict[str, list[Counts]] = {}
-        for part, counts in zip(parts, engine.map(read, parts, "reading tables"), strict=True):
-            counted.setdefault(part.table.name, []).append(counts)
-        return {name: add(counts) for name, counts in counted.items()}
 
-    def reduce(self, engine: Engine, counted: dict[str, Counts]) -> list[ShardCounts]:
-        """Assemble every shard.
+def _link_tree(old: Path, new: Path, but: str = "") -> None:
+    """Give every file of a folder a second name in another; what is there already stays."""
+    for path in old.rglob("*"):
+        inside = path.relative_to(old)
+        if path.is_file() and inside.parts[0] not in (but, _STATE):
+            _link(path, new / inside)
 
-        Raises:
-            SourceError: if there is no subject at all.
-        """
-        tasks = [
-            Shard(
-                number=number,
-                tables=tuple(table for table in self.source.tables if not table.dictionary),
-                chunks={name: counts.chunks for name, counts in counted.items()},
-                subjects=self.source.subjects,
-                staging=self.staging,
-                out=self.out,
-            )
-            for number in range(self.n_shards)
-        ]
-        shards = engine.map(assemble, tasks, "assembling shards")
-        if not sum(shard.n_subjects for shard in shards):
-            required = (
-                " and ".join(table.path for table in self.source.tables if table.required) or "its tables"
-            )
-            set_aside = quarantine.reasons(quarantine.add(counts.quarantined for counts in counted.values()))
-            raise SourceError(
-                f"{self.source.name} in {self.folder} holds no subject that can be read: look into {required}; "
-                f"lines set aside: {set_aside or 'none'}"
-            )
-        return shards
 
-    def accounts(self, counted: dict[str, Counts], shards: list[ShardCounts]) -> list[Account]:
-        """Return the account of every file: those of tables, tables that are absent, files nothing reads."""
-        own = [self._account(table, counted[table.name], shards) for table in self.tables]
-        absent = [
-            Account(file=table.path, table=table.name, status=accounts.ABSENT) for table in self.found.absent
-        ]
-        return [*own, *absent, *(self._other(path) for path in self.found.others)]
+def _link_shards(events: Path, work: Work) -> None:
+    """Take over the shards that no new row touches."""
+    n_old = len(list((events / "data").glob("*.parquet")))
+    if n_old != work.n_shards:
+        return
+    for number in set(range(work.n_shards)) - work.touched():
+        _link_tree(shard_folder(events / "rows", number), shard_folder(work.rows, number))
+        _link(events_file(events, number), events_file(work.out, number))
 
-    def describe(self, split: Split, seed: int) -> tuple[int, int]:
-        """Write what stands beside the events; return the number of codes and of subjects."""
-        beside = self.out / "metadata"
-        shards = [self.staging / "shards" / f"{number:03}" for number in range(self.n_shards)]
-        given = self.source.splits(self.folder)
-        codes = [shard / CODES_FILE for shard in shards]
-        subjects = [shard / SUBJECTS_FILE for shard in shards]
-        metadata.write_dataset(beside / "dataset.json", self.source.name)
-        n_codes = metadata.write_codes(beside / "codes.parquet", codes, self.source, self._dictionaries())
-        splits = beside / "subject_splits.parquet"
-        return n_codes, metadata.write_splits(splits, subjects, given, split.to_dict(), seed)
 
-    def write_quarantine(self, *, keep_raw: bool) -> None:
-        """Write a file of what was set aside for each table that has any."""
-        for table in self.tables:
-            path = self.found.present[table.name]
-            name = table.name.replace("/", "_")
-            parts = sorted((self.staging / name).glob("*.quarantine.parquet"))
-            parts += sorted(self.staging.glob(f"shards/*/{name}.quarantine.parquet"))
-            if parts:
-                raw_from = path if keep_raw and path.suffix != ".parquet" else None
-                target = self.out / "quarantine" / f"{name}.parquet"
-                metadata.write_quarantine(target, parts, self._name(path), raw_from)
+def _link(path: Path, target: Path) -> None:
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copy2(path, target)
 
-    def clear(self) -> None:
-        """Remove what only the way needed, and what a kill may have left half written."""
-        shutil.rmtree(self.staging)
-        for unfinished in self.out.rglob(".*.tmp"):
-            unfinished.unlink()
 
-    def _parts(self, table: Table) -> list[Part]:
-        path = self.found.present[table.name]
-        n_parts = max(1, ceil(files.text_bytes(path) / self.sizes.part_bytes))
-        return [
-            Part(
-                table=table,
-                path=path,
-                staging=self.staging,
-                n_shards=1 if table.dictionary else self.n_shards,
-                number=number,
-                n_parts=n_parts,
-                block_bytes=self.sizes.block_bytes,
-            )
-            for number in range(n_parts)
-        ]
-
-    def _account(self, table: Table, counts: Counts, shards: list[ShardCounts]) -> Account:
-        found = [shard.quarantined.get(table.name, {}) for shard in shards]
-        values = [shard.values.get(table.name, {}) for shard in shards]
-        rows = sum(shard.accepted.get(table.name, 0) for shard in shards)
-        return Account(
-            file=self._name(self.found.present[table.name]),
-            table=table.name,
-            status=counts.status,
-            lines=counts.n_lines,
-            header=counts.header,
-            accepted=int(self._dictionary(table)[N_LINES_OF_ROW].sum()) if table.dictionary else rows,
-            quarantined=quarantine.add([counts.quarantined, *found]),
-            blank=counts.blank,
-            values=quarantine.add([counts.values, *values]),
-            missing_columns=counts.missing,
-            events=sum(shard.events.get(table.name, 0) for shard in shards),
-        )
-
-    def _other(self, path: Path) -> Account:
-        name = self._name(path)
-        status = accounts.METADATA if name in self.source.metadata else accounts.NOT_READ
-        n_lines = files.count_lines(path)
-        return Account(file=name, status=status, lines=n_lines, not_read=n_lines)
-
-    def _dictionaries(self) -> Context:
-        return {table.name: self._dictionary(table) for table in self.source.tables if table.dictionary}
-
-    def _dictionary(self, table: Table) -> pl.DataFrame:
-        chunks = sorted((self.staging / table.name).glob("*.arrow"))
-        rows = [shuffle.read(chunk, 0) for chunk in chunks]
-        return pl.concat(rows) if rows else staged_schema(table)
-
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.folder).as_posix()
+# What is told --------------------------------------------------------------------------------------
 
 
 def _counts(
-    ledger: list[Account], shards: list[ShardCounts], n_subjects: int, n_codes: int
+    ledger: list[Account], events: dict[str, int], shards: list[ShardCounts], n_subjects: int, n_codes: int
 ) -> dict[str, Any]:
     """Return the counts of the manifest."""
     return {
@@ -271,17 +333,20 @@ def _counts(
         "lines": sum(account.lines for account in ledger),
         "quarantined": sum(quarantine.total(account.quarantined) for account in ledger),
         "n_shards": len(shards),
-        "tables": {account.table: account.events for account in ledger if account.events},
+        "tables": {table: n for table, n in events.items() if n},
     }
 
 
-def _tell(ledger: list[Account], out: Path) -> None:
+def _tell(out: Path) -> None:
     """Say what a person should know before trusting the result."""
+    found = json.loads((out / LEDGER).read_text(encoding="utf-8"))["files"]
+    ledger = [Account(**one) for one in found]
     absent = [account.file for account in ledger if account.status == accounts.ABSENT]
     if absent:
-        say(f"  not in the folder, and left out: {', '.join(absent)}")
+        more = f" and {len(absent) - _FEW} more" if len(absent) > _FEW else ""
+        say(f"  not in the folder, and left out: {', '.join(absent[:_FEW])}{more}")
     for account in ledger:
-        if account.status == accounts.EMPTY:
+        if account.status == reading.EMPTY:
             say(f"  {account.file} is empty")
         if account.missing_columns:
             say(f"  {account.file} lacks {', '.join(account.missing_columns)}")
