@@ -1,0 +1,155 @@
+"""OMOP Common Data Model 5.3 and 5.4: a folder of CSV or Parquet tables, a DuckDB file, or PostgreSQL.
+
+Needs `person`; every other table may be absent. Letter case does not matter; a table may be a folder of parts, and
+a file may have a number before its name (`2b_concept.csv.gz`). Read are person, visit_occurrence, visit_detail,
+condition_occurrence, procedure_occurrence, drug_exposure, device_exposure, measurement, observation, note, specimen,
+death, observation_period, and the names of concepts, their relationships and ancestors, and care sites.
+Not read: eras and episodes (made from what is read), cost, payer, providers, places, cohorts, note_nlp,
+fact_relationship, metadata.
+
+What becomes which code is said in `sources/_omop_concepts`: ICD, HCPCS and CPT codes as in every source here,
+anything else by its standard concept. The rules for time:
+
+    dates            `…_datetime` where it is there, else the last second of `…_date`: what happened on a day is known
+                     when it is over, or when the visit that ends on that day does. A time of 00:00:00 says no more
+                     than the date (OMOP asks to fill times so), unless `midnight` says that it is the hour.
+    conditions       happen at their start and are known when their visit ends: most are assigned by coders then.
+                     Known at once are problem lists (`known_at_once`) and what has the status of an admission
+                     diagnosis; outside visits, a condition is known at its start.
+    procedures       happen on their date. ICD, HCPCS and CPT codes are known when the visit ends, others at once.
+    measurements     are known when they are dated: OMOP has one time, so choose data whose ETL put the result there.
+    anything else    at its start.
+    birth            `birth_datetime`, else the date; where only the year is given, its first day.
+    visits           `stays` are the visit concepts that are stays in hospital, `HOSPITAL_ADMISSION//kind//from` and
+                     `HOSPITAL_DISCHARGE//to`. Any other visit is `ENCOUNTER//kind` at its start.
+
+A folder that `attending export omop` wrote is read back exactly: its concepts of the vocabulary MEDS are the codes,
+and its columns `attending_…` hold what OMOP has no room for.
+"""
+
+import re
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+from pydantic import field_validator
+
+from attending.config import Settings
+from attending.ledger.table import Source
+from attending.sources import _omop_databases as databases
+from attending.sources._omop_concepts import CONCEPT
+from attending.sources._omop_connection import check
+from attending.sources._omop_names import describe
+from attending.sources._omop_rules import PERSONS, VISITS, Rules
+from attending.sources._omop_tables import COLUMNS, tables
+
+INPATIENT = (9201, 262, 8717, 8920, 8971, 32037, 581379)
+"""Inpatient visit, emergency and inpatient visit, inpatient hospital, rehabilitation, psychiatry, intensive care."""
+PROBLEM_LISTS = (32840, 38000245)
+_MARK = "attending_birth_order"
+_ENDINGS = re.compile(r"(\.csv|\.tsv|\.txt|\.parquet)?(\.gz)?$", re.IGNORECASE)
+_BEFORE = r"(?:\d\w{0,2}_|cdm_|omop_|omop_cdm_)?"
+
+
+class Config(Settings):
+    """Settings of the source.
+
+    database         `duckdb:FILE`, `postgresql://…`, or `env:NAME`, the environment variable that holds either
+                     (so that a password stands in no file); empty: the folder
+    database_schema  the schema of the tables in the database; empty: the database's own choice
+    vocabulary_schema  the schema of the vocabulary tables, where it is another one
+    stays            visit concepts that are stays in hospital
+    known_at_once    type concepts of conditions that are known when recorded: problem lists
+    midnight         whether a time of 00:00:00 is the hour rather than "some time that day"
+    guess            read source values as ICD or HCPCS codes where concepts do not explain them
+    flags            give a number outside the range beside it the words `low` or `high`
+    leave_out        tables to leave out, by name
+    """
+
+    database: str = ""
+    database_schema: str = ""
+    vocabulary_schema: str = ""
+    stays: tuple[int, ...] = INPATIENT
+    known_at_once: tuple[int, ...] = PROBLEM_LISTS
+    midnight: bool = False
+    guess: bool = True
+    flags: bool = False
+    leave_out: tuple[str, ...] = ()
+
+    @field_validator("database")
+    @classmethod
+    def _holds_no_password(cls, database: str) -> str:
+        check(database)
+        return database
+
+
+def source(folder: Path, config: Config) -> Source:
+    """Describe an OMOP data set in `folder`, or in the database that the settings name.
+
+    Raises:
+        SourceError: if the database cannot be read.
+    """
+    leave_out = tuple(name for name in config.leave_out if name != PERSONS)
+    if not config.database:
+        paths = find(folder)
+        persons, visits = (
+            _header(folder, paths[name]) if name in paths else [] for name in (PERSONS, VISITS)
+        )
+        rules = _rules(config, named=CONCEPT in paths, extended=_MARK in persons)
+        made = tables(rules, paths, visits, leave_out)
+        return Source(name="OMOP", tables=made, subjects=PERSONS, describe=describe)
+    place = databases.place(config.database, config.database_schema, config.vocabulary_schema)
+    there = databases.columns(place, tuple(COLUMNS))
+    rules = _rules(config, named=CONCEPT in there, extended=_MARK in there.get(PERSONS, ()))
+    made = tables(rules, {}, there.get(VISITS, ()), leave_out)
+    units = partial(databases.units, place, made)
+    return Source(name="OMOP", tables=made, subjects=PERSONS, describe=describe, units=units)
+
+
+def _rules(config: Config, *, named: bool, extended: bool) -> Rules:
+    return Rules(
+        stays=frozenset(config.stays),
+        known_at_once=frozenset(config.known_at_once),
+        midnight=config.midnight,
+        guess=config.guess,
+        flags=config.flags,
+        named=named,
+        extended=extended,
+    )
+
+
+def find(folder: Path) -> dict[str, str]:
+    """Return the path of each table below `folder`, without the endings of its files."""
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    found: dict[str, str] = {}
+    for name in COLUMNS:
+        whole = re.compile(_BEFORE + name, re.IGNORECASE)
+        stems = [path.with_name(_ENDINGS.sub("", path.name)) for path in files if _is_table(path)]
+        places = [stem for stem in stems if whole.fullmatch(stem.name)]
+        places += [stem.parent for stem in stems if whole.fullmatch(stem.parent.name)]
+        places.sort(key=lambda place: (len(place.parts), len(place.name)))
+        if places:
+            found[name] = places[0].as_posix()
+    return found
+
+
+def _is_table(path: Path) -> bool:
+    match = _ENDINGS.search(path.name)
+    return match is not None and match[1] is not None
+
+
+def _header(folder: Path, place: str) -> list[str]:
+    """Return the columns of a table, in lower case; of a folder of parts, those of the first."""
+    stem = folder / place
+    files = sorted(stem.rglob("*")) if stem.is_dir() else sorted(stem.parent.glob(f"{stem.name}.*"))
+    files = [path for path in files if path.is_file() and _is_table(path)]
+    if not files:
+        return []
+    try:
+        if files[0].suffix.lower() == ".parquet":
+            names = list(pl.read_parquet_schema(files[0]))
+        else:
+            names = pl.read_csv(files[0], n_rows=0, infer_schema=False).columns
+    except (pl.exceptions.PolarsError, OSError):  # the ledger says what is wrong with the file
+        return []
+    return [name.lower() for name in names]
