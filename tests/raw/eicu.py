@@ -32,7 +32,9 @@ physicianinterventioncategory,acutephysiologyscore,apachescore,apacheversion,pre
 actualicumortality,predictediculos,actualiculos,predictedhospitalmortality,actualhospitalmortality,\
 predictedhospitallos,actualhospitallos,preopmi,preopcardiaccath,ptcawithin24h,unabridgedunitlos,\
 unabridgedhosplos,actualventdays,predventdays,unabridgedactualventdays""",
-    "apachePredVar": "apachepredvarid,patientunitstayid,age,diedinhospital,thrombolytics,cirrhosis,diabetes,ejectfx",
+    "apachePredVar": """apachepredvarid,patientunitstayid,age,diedinhospital,graftcount,thrombolytics,aids,\
+hepaticfailure,lymphoma,metastaticcancer,leukemia,immunosuppression,cirrhosis,electivesurgery,activetx,readmit,\
+ima,midur,ventday1,oobventday1,oobintubday1,diabetes,ejectfx,amilocation,dischargelocation""",
     "carePlanCareProvider": """cplcareprovderid,patientunitstayid,careprovidersaveoffset,providertype,specialty,\
 interventioncategory,managingphysician,activeupondischarge""",
     "carePlanEOL": "cpleolid,patientunitstayid,cpleolsaveoffset,cpleoldiscussionoffset,activeupondischarge",
@@ -67,7 +69,9 @@ pasthistorynotetype,pasthistorypath,pasthistoryvalue,pasthistoryvaluetext""",
 physicalexamtext""",
     "respiratoryCare": """respcareid,patientunitstayid,respcarestatusoffset,currenthistoryseqnum,airwaytype,\
 airwaysize,airwayposition,cuffpressure,ventstartoffset,ventendoffset,priorventstartoffset,priorventendoffset,\
-peeplimit,setapneafio2""",
+apneaparams,lowexhmvlimit,hiexhmvlimit,lowexhtvlimit,hipeakpreslimit,lowpeakpreslimit,hirespratelimit,\
+lowrespratelimit,sighpreslimit,lowironoxlimit,highironoxlimit,meanairwaypreslimit,peeplimit,cpaplimit,\
+setapneainterval,setapneatv,setapneaippeephigh,setapnearr,setapneapeakflow,setapneainsptime,setapneaie,setapneafio2""",
     "respiratoryCharting": """respchartid,patientunitstayid,respchartoffset,respchartentryoffset,respcharttypecat,\
 respchartvaluelabel,respchartvalue""",
     "treatment": "treatmentid,patientunitstayid,treatmentoffset,treatmentstring,activeupondischarge",
