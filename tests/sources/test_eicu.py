@@ -15,7 +15,7 @@ from attending.ledger.keys import key
 from attending.schema import AVAILABLE_TIME, CODE, NUMERIC_VALUE, SUBJECT_ID, TEXT_VALUE, TIME, VISIT_ID
 from attending.sources import _eicu_clock as clock
 from attending.sources._eicu_care import ICD, system
-from attending.stages.ingest import ingest
+from attending.stages.ingest import Sizes, ingest
 from attending.tasks import mortality, next_diagnoses
 from attending.visits import END, START, stays
 from raw import eicu
@@ -111,8 +111,8 @@ def test_icd_9_and_icd_10_are_told_apart():
 # A made-up folder ---------------------------------------------------------------------------------
 
 
-def read(folder: Path, out: Path, **config: object) -> pl.DataFrame:
-    ingest(Component(name="eicu", **config), folder, out, engine=Local(1))  # type: ignore[arg-type]
+def read(folder: Path, out: Path, sizes: Sizes | None = None, **config: object) -> pl.DataFrame:
+    ingest(Component(name="eicu", **config), folder, out, engine=Local(1), sizes=sizes)  # type: ignore[arg-type]
     return pl.read_parquet(out / "data" / "*.parquet")
 
 
@@ -236,6 +236,15 @@ def test_unit_stays_can_be_the_visits(folder, tmp_path):
     bounds = visits.join(admitted, on=VISIT_ID).join(left, on=VISIT_ID)
     assert (bounds[START] == bounds["from"]).all()
     assert (bounds[END] == bounds["to"]).all()
+
+
+def test_the_same_events_come_of_many_shards(folder, events, tmp_path):
+    sizes = Sizes(block_bytes=2000, shard_bytes=20_000, part_bytes=8000)
+    read(folder, tmp_path / "events", sizes)
+    shards = sorted((tmp_path / "events" / "data").glob("*.parquet"))
+    assert len(shards) > 1
+    cut = pl.concat([pl.read_parquet(shard) for shard in shards]).sort(SUBJECT_ID, maintain_order=True)
+    assert cut.equals(events.sort(SUBJECT_ID, maintain_order=True))
 
 
 def test_a_row_of_an_unknown_unit_stay_is_quarantined(tmp_path):
