@@ -79,7 +79,7 @@ def _flagged(rows: pl.DataFrame) -> pl.DataFrame:
 def targets(code: str, mapping: pl.DataFrame) -> list[tuple[str, ...]]:
     """Return what may stand for `code` in `mapping`: each a code, or codes that must stand together."""
     rows = mapping.filter(col(SOURCE) == code, ~col(NO_MAP))
-    found = [(target,) for target in rows.filter(~col(COMBINATION))[TARGET]]
+    found: list[tuple[str, ...]] = [(target,) for target in rows.filter(~col(COMBINATION))[TARGET]]
     together = rows.filter(col(COMBINATION))
     scenarios: dict[int, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     for scenario, choice, target in together.select(SCENARIO, CHOICE_LIST, TARGET).iter_rows():
