@@ -180,6 +180,13 @@ def read_receipts(rows: Path) -> list[Receipt]:
     return [receipt for receipt in found if receipt is not None]
 
 
+def forget(rows: Path, chunk: str) -> None:
+    """Take back a chunk, so that it is read again."""
+    _receipt_file(rows, chunk).unlink()
+    (rows / "quarantine" / f"{chunk}.parquet").unlink(missing_ok=True)
+    (rows / "ids" / f"{chunk}.parquet").unlink(missing_ok=True)
+
+
 def write_link(rows: Path, link: Link, chunks: Iterable[str]) -> Path:
     """Write whose row each key of a link's table is; the first row that has a key decides."""
     frames = [

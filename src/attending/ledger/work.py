@@ -236,7 +236,7 @@ class Work:
         for receipt in self._receipts():
             if waiting & set(map(int, receipt.units)):
                 self._again.add(receipt.chunk)
-                (self.rows / "receipts" / f"{receipt.chunk}.json").unlink()
+                staging.forget(self.rows, receipt.chunk)
         return waiting
 
     # What the receipts say ---------------------------------------------------------------------------
