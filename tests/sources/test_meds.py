@@ -7,6 +7,7 @@ from pathlib import Path
 
 import meds
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,6 +20,7 @@ from attending.schema import (
     CODE,
     COLUMN,
     DESCRIPTION,
+    EVENTS,
     LINE,
     NUMERIC_VALUE,
     ORIGIN,
@@ -32,6 +34,7 @@ from attending.schema import (
     VISIT_ID,
 )
 from attending.stages.ingest import Sizes, ingest
+from raw import meds as meds_folder
 from tiny_mimic import run as ingest_tiny
 from tiny_mimic import write as write_tiny
 
@@ -77,7 +80,131 @@ def test_rows_are_kept_sorted_and_known_when_they_happen(tmp_path):
     assert found[AVAILABLE_TIME].equals(found[TIME].alias(AVAILABLE_TIME))
     assert found[PRIORITY].is_null().all()  # theirs is text: not a rank
     assert set(found[ORIGIN]) == {"meds"}
-    assert manifest.counts["tables"] == {"data/1": 3, "data/train/0": 2}
+    assert manifest.counts["tables"] == {"data": 5}
+    ledger = json.loads((tmp_path / "out" / "ledger.json").read_text())
+    assert {file["file"]: file["accepted"] for file in ledger["files"]} == {
+        "data/1.parquet": 3,
+        "data/train/0.parquet": 2,
+    }
+
+
+def sorted_rows(found: pl.DataFrame) -> list[tuple]:
+    return found.sort(SUBJECT_ID, TIME, CODE, nulls_last=False).select(ROWS_KEPT).rows()
+
+
+def reread(tmp_path: Path, files: dict[str, pa.Table]) -> pl.DataFrame:
+    """Write files of any Arrow types, ingest them, and return the events."""
+    for name, table in files.items():
+        path = tmp_path / "raw" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, path)
+    run(tmp_path / "raw", tmp_path / "out")
+    return events(tmp_path / "out")
+
+
+ROWS_KEPT = [SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, VISIT_ID]
+KNOWN = (
+    ROWS.rename({"hadm_id": VISIT_ID}).sort(SUBJECT_ID, TIME, CODE, nulls_last=False).select(ROWS_KEPT).rows()
+)
+
+
+def with_types(**types: pa.DataType) -> pa.Table:
+    """Return the rows with some columns of other Arrow types."""
+    table = ROWS.to_arrow()
+    for name, kind in types.items():
+        place = table.schema.get_field_index(name)
+        column = table.column(name)
+        plain = column.cast(pa.string()) if name == CODE else column
+        packed = plain.dictionary_encode() if pa.types.is_dictionary(kind) else plain.cast(kind)
+        table = table.set_column(place, name, packed)
+    return table
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        {CODE: pa.string()},
+        {CODE: pa.large_string()},
+        {CODE: pa.dictionary(pa.int32(), pa.string())},
+        {NUMERIC_VALUE: pa.float64()},
+        {TIME: pa.timestamp("s")},
+        {TIME: pa.timestamp("ms")},
+        {TIME: pa.timestamp("ns")},
+        {TIME: pa.timestamp("us", "UTC")},
+        {SUBJECT_ID: pa.int32()},
+        {SUBJECT_ID: pa.uint64()},
+        {"hadm_id": pa.int32()},
+        {"hadm_id": pa.float64()},
+        {"hadm_id": pa.string()},
+    ],
+    ids=str,
+)
+def test_the_width_and_unit_of_a_type_change_no_event(tmp_path, types):
+    assert sorted_rows(reread(tmp_path, {"data/0.parquet": with_types(**types)})) == KNOWN
+
+
+def test_a_time_of_another_zone_is_turned_into_utc(tmp_path):
+    there = ROWS.with_columns(pl.col(TIME).dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo"))
+    assert sorted_rows(reread(tmp_path, {"data/0.parquet": there.to_arrow()})) == KNOWN
+
+
+def test_a_visit_identifier_that_is_no_number_becomes_one(tmp_path):
+    named = ROWS.with_columns(pl.format("stay-{}", "hadm_id").alias("hadm_id"))
+    visits = reread(tmp_path, {"data/0.parquet": named.to_arrow()})[VISIT_ID].drop_nulls()
+    assert visits.n_unique() == 2
+    assert (visits > 2**62).all()
+
+
+def test_the_data_may_be_one_file_beside_the_metadata(tmp_path):
+    assert sorted_rows(reread(tmp_path, {"data.parquet": ROWS.to_arrow()})) == KNOWN
+
+
+def test_a_subject_in_several_files_ends_in_one_shard_sorted(tmp_path):
+    """Every row lies in a file of its own, the latest first; shards of a few bytes do not tear a subject apart."""
+    whole = meds_folder.rows([1, 2, 3, 4, 5, 6])
+    for number, row in enumerate(whole.reverse().iter_slices(1)):
+        put(tmp_path / "raw" / "data" / str(number % 3) / f"{number:03}.parquet", row)
+    manifest = run(tmp_path / "raw", tmp_path / "out", sizes=Sizes(shard_bytes=600_000))
+    assert manifest.counts["n_shards"] > 1
+    found = [pl.read_parquet(path) for path in sorted((tmp_path / "out" / "data").glob("*.parquet"))]
+    subjects = [set(shard[SUBJECT_ID]) for shard in found]
+    assert sum(map(len, subjects)) == len(set.union(*subjects)) == 6
+    for shard in found:
+        EVENTS.check(shard, "a shard")
+    key = [SUBJECT_ID, TIME, CODE]
+    kept = pl.concat(found).select(key).sort(key, nulls_last=False)
+    assert kept.equals(whole.select(key).sort(key, nulls_last=False))
+
+
+def test_a_shard_without_rows_adds_none_and_a_column_without_type_is_null(tmp_path):
+    untyped = ROWS[3:4].to_arrow().drop_columns([TIME]).append_column(TIME, pa.nulls(1))
+    files = {
+        "data/0.parquet": ROWS[:3].to_arrow(),
+        "data/1.parquet": ROWS[:0].to_arrow(),
+        "data/2.parquet": untyped,
+        "data/3.parquet": ROWS[4:].to_arrow().drop_columns([NUMERIC_VALUE, "hadm_id"]),
+    }
+    assert sorted_rows(reread(tmp_path, files)) == KNOWN
+
+
+def test_values_of_a_type_that_fits_in_other_files_only_are_set_aside(tmp_path):
+    odd = ROWS[3:].with_columns(pl.lit("high").alias(NUMERIC_VALUE)).to_arrow()
+    found = reread(tmp_path, {"data/0.parquet": ROWS[:3].to_arrow(), "data/1.parquet": odd})
+    assert found.height == ROWS.height
+    assert found[NUMERIC_VALUE].drop_nulls().to_list() == [1.5]
+    (_, account) = json.loads((tmp_path / "out" / "ledger.json").read_text())["files"]
+    assert account["values"] == {"not a number": {NUMERIC_VALUE: 2}}
+
+
+def test_a_written_data_set_is_read_whole(tmp_path):
+    folder = meds_folder.write(tmp_path / "raw")
+    manifest = run(folder, tmp_path / "out")
+    raw = pl.read_parquet(folder / "data" / "**" / "*.parquet")
+    assert manifest.counts["events"] == raw.height
+    assert manifest.counts["subjects"] == meds_folder.N_SUBJECTS
+    assert manifest.counts["quarantined"] == 0
+    for path in (tmp_path / "out" / "data").glob("*.parquet"):
+        meds.DataSchema.validate(pq.read_table(path))
 
 
 def test_rows_without_subject_or_code_are_set_aside(tmp_path):

@@ -1,5 +1,9 @@
 """MEDS: a data set in the Medical Event Data Standard, 0.3.3 or 0.4, in one file or many.
 
+Reads every Parquet file below `data/`, in folders or not, or `data.parquet`. A subject may be in several files, in any
+order: it ends in one shard, sorted. Strings may be plain, large or dictionary-encoded, times in any unit (one with a
+zone is turned into UTC), numbers of any width; a column that is null throughout may have no type.
+
 Rows are taken as they are. Our own extension columns are kept where the data have them; a column `hadm_id`
 gives the visit where there is no `visit_id`. MEDS does not say when an event became known, so without a
 column `available_time` it is known when it happened. Other columns are left out. The data set's own splits
@@ -9,6 +13,7 @@ Rows are accounted for as other sources account for lines; one without subject o
 """
 
 import json
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +25,9 @@ from polars import col
 from attending.config import Settings
 from attending.errors import SourceError
 from attending.ledger.casts import MISSING
+from attending.ledger.context import Context
 from attending.ledger.events import event
-from attending.ledger.table import Column, Context, Problem, Source, Table, integer, moment, number, text
+from attending.ledger.table import Column, Problem, Source, Table, integer, key, moment, number, text
 from attending.ontology import icd
 from attending.schema import (
     AVAILABLE_TIME,
@@ -41,6 +47,7 @@ from attending.schema import (
 )
 
 NAME = "meds"
+DATA = "data"
 ADMISSION_ID = "hadm_id"
 CODES_FILE = "metadata/codes.parquet"
 SPLITS_FILE = "metadata/subject_splits.parquet"
@@ -52,17 +59,31 @@ OPTIONAL = (
     text(TEXT_VALUE),
     moment(AVAILABLE_TIME),
     integer(VISIT_ID),
+    key(VISIT_ID),
     integer(ADMISSION_ID),
+    key(ADMISSION_ID),
     integer(PRIORITY),
     text(ORIGIN),
 )
-_FITS = {
-    "integer": pa.types.is_integer,
-    "number": lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind),
+"""What is read where it is there; of two of one name, the first that fits in every file."""
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+_FITS: dict[str, Callable[[pa.DataType], bool]] = {
+    "integer": _is_number,
+    "number": _is_number,
     "moment": pa.types.is_timestamp,
-    "text": lambda kind: (
-        pa.types.is_large_string(kind) or pa.types.is_string(kind) or pa.types.is_dictionary(kind)
-    ),
+    "text": _is_text,
+    "key": lambda kind: _is_text(kind) or _is_number(kind),
 }
 
 
@@ -71,49 +92,69 @@ class Config(Settings):
 
 
 def source(folder: Path, config: Config) -> Source:
-    """Describe a MEDS data set: one table for each file below `data/`.
+    """Describe a MEDS data set.
 
     Raises:
-        SourceError: if there is none, or one lacks a column that MEDS requires.
+        SourceError: if it has no data, or a file of it lacks a column that MEDS requires.
     """
-    paths = sorted((folder / "data").rglob("*.parquet"))
+    single = folder / f"{DATA}.parquet"
+    paths = sorted((folder / DATA).rglob("*.parquet")) or [path for path in (single,) if path.is_file()]
     if not paths:
         raise SourceError(
-            f"expected Parquet files below {folder / 'data'}; found none: point at the MEDS root folder"
+            f"expected Parquet files below {folder / DATA}; found none: point at the MEDS root folder"
         )
+    table = Table(
+        name=DATA,
+        path=single.name if paths == [single] else f"{DATA}/**/*.parquet",
+        columns=_columns(paths),
+        problems=problems,
+        events=events,
+        required=True,
+    )
     return Source(
         name=_dataset_name(folder),
-        tables=tuple(_table(folder, path) for path in paths),
+        tables=(table,),
         describe=partial(describe, folder),
         splits=splits,
         metadata=frozenset({CODES_FILE, SPLITS_FILE, DATASET_FILE}),
     )
 
 
-def _table(folder: Path, path: Path) -> Table:
-    name = path.relative_to(folder).as_posix()
+def _columns(paths: Sequence[Path]) -> tuple[Column, ...]:
+    """Return the columns that every file has, or may have, in a type that fits."""
+    schemas = {path: _schema(path) for path in paths}
+    for path, schema in schemas.items():
+        for column in REQUIRED:
+            if column.name not in schema.names or not _fits(column, [schema]):
+                got = ", ".join(f"{field.name} {field.type}" for field in schema)
+                raise SourceError(
+                    f"expected a column '{column.name}' of kind {column.kind} in {path}; got {got}"
+                )
+    optional = (_chosen(name, list(schemas.values())) for name in dict.fromkeys(one.name for one in OPTIONAL))
+    return (*REQUIRED, *(column for column in optional if column is not None))
+
+
+def _chosen(name: str, schemas: Sequence[pa.Schema]) -> Column | None:
+    """Return the optional column of that name whose type fits in every file with values of it, else in any."""
+    having = [one for one in schemas if name in one.names and not pa.types.is_null(one.field(name).type)]
+    columns = [column for column in OPTIONAL if column.name == name]
+    always = [column for column in columns if having and _fits(column, having)]
+    sometimes = [column for column in reversed(columns) if any(_fits(column, [schema]) for schema in having)]
+    return next(iter(always + sometimes), None)
+
+
+def _schema(path: Path) -> pa.Schema:
     try:
-        schema = pq.read_schema(path)
+        return pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"cannot read {path}: {type(error).__name__}; copy it again") from None
-    for column in REQUIRED:
-        if column.name not in schema.names or not _fits(column, schema):
-            got = ", ".join(f"{field.name} {field.type}" for field in schema)
-            raise SourceError(f"expected a column '{column.name}' of kind {column.kind} in {path}; got {got}")
-    present = [column for column in OPTIONAL if column.name in schema.names and _fits(column, schema)]
-    return Table(
-        name=name.removesuffix(".parquet"),
-        path=name,
-        columns=(*REQUIRED, *present),
-        problems=problems,
-        events=events,
-        required=True,
-    )
 
 
-def _fits(column: Column, schema: pa.Schema) -> bool:
-    """Say whether a column has the type we know it by: `priority` is a rank here and text elsewhere."""
-    return bool(_FITS[column.kind](schema.field(column.name).type))
+def _fits(column: Column, schemas: Sequence[pa.Schema]) -> bool:
+    """Say whether a column has a type we know it by: `priority` is a rank here and text elsewhere."""
+    fits = pa.types.is_integer if column.name == SUBJECT_ID else _FITS[column.kind]
+    kinds = [schema.field(column.name).type for schema in schemas]
+    return all(pa.types.is_null(kind) or fits(kind) for kind in kinds)
 
 
 def problems(rows: pl.DataFrame, context: Context) -> list[Problem]:
