@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import polars as pl
+import pyarrow as pa
 
 from attending.errors import SourceError
 
@@ -113,10 +114,7 @@ class Place:
     def _connect(self) -> "Connection":
         try:
             if self.file is not None:
-                from adbc_driver_duckdb import dbapi as duckdb
-
-                options = {"access_mode": "READ_ONLY", "threads": "1"}
-                return duckdb.connect(str(self.file), db_kwargs=options)
+                return _open_duckdb(self.file)
             from adbc_driver_postgresql import dbapi as postgresql
         except ImportError:
             raise SourceError(f"cannot open the database {self.name}: {_DRIVERS}") from None
@@ -126,11 +124,26 @@ class Place:
         return connection
 
 
+def _open_duckdb(file: Path) -> "Connection":
+    from adbc_driver_duckdb import driver_path
+    from adbc_driver_manager import dbapi
+
+    options = {"path": str(file), "access_mode": "READ_ONLY", "threads": "1"}
+    return dbapi.connect(driver=driver_path(), entrypoint="duckdb_adbc_init", db_kwargs=options)
+
+
 def fetch(connection: "Connection", query: str) -> pl.DataFrame:
-    """Run a query and return its rows, which come as Arrow batches."""
+    """Run a query and return its rows, which come as Arrow batches.
+
+    PostgreSQL's `numeric` has no Arrow type; the driver gives its digits as text of a type of its own.
+    """
     with connection.cursor() as cursor:
         cursor.execute(query)
-        frame = pl.from_arrow(cursor.fetch_arrow_table())
+        rows = cursor.fetch_arrow_table()
+    for place, field in enumerate(rows.schema):
+        if isinstance(field.type, pa.BaseExtensionType):
+            rows = rows.set_column(place, field.name, rows[place].cast(field.type.storage_type))
+    frame = pl.from_arrow(rows)
     assert isinstance(frame, pl.DataFrame)
     return frame
 

@@ -38,7 +38,7 @@ from attending.config import Settings
 from attending.ledger.table import Source
 from attending.sources import _omop_databases as databases
 from attending.sources._omop_concepts import CONCEPT
-from attending.sources._omop_connection import check
+from attending.sources._omop_connection import DUCKDB, check
 from attending.sources._omop_names import describe
 from attending.sources._omop_rules import PERSONS, VISITS, Rules
 from attending.sources._omop_tables import COLUMNS, tables
@@ -54,8 +54,8 @@ _BEFORE = r"(?:\d\w{0,2}_|cdm_|omop_|omop_cdm_)?"
 class Config(Settings):
     """Settings of the source.
 
-    database         `duckdb:FILE`, `postgresql://…`, or `env:NAME`, the environment variable that holds either
-                     (so that a password stands in no file); empty: the folder
+    database         where the tables are not in the folder: `duckdb:FILE`, `postgresql://…`, or `env:NAME`, the
+                     environment variable that holds either, so that a password stands in no file
     database_schema  the schema of the tables in the database; empty: the database's own choice
     vocabulary_schema  the schema of the vocabulary tables, where it is another one
     stays            visit concepts that are stays in hospital
@@ -90,7 +90,8 @@ def source(folder: Path, config: Config) -> Source:
         SourceError: if the database cannot be read.
     """
     leave_out = tuple(name for name in config.leave_out if name != PERSONS)
-    if not config.database:
+    database = config.database or (f"{DUCKDB}{folder}" if folder.is_file() else "")
+    if not database:
         paths = find(folder)
         persons, visits = (
             _header(folder, paths[name]) if name in paths else [] for name in (PERSONS, VISITS)
@@ -98,7 +99,7 @@ def source(folder: Path, config: Config) -> Source:
         rules = _rules(config, named=CONCEPT in paths, extended=_MARK in persons)
         made = tables(rules, paths, visits, leave_out)
         return Source(name="OMOP", tables=made, subjects=PERSONS, describe=describe)
-    place = databases.place(config.database, config.database_schema, config.vocabulary_schema)
+    place = databases.place(database, config.database_schema, config.vocabulary_schema)
     there = databases.columns(place, tuple(COLUMNS))
     rules = _rules(config, named=CONCEPT in there, extended=_MARK in there.get(PERSONS, ()))
     made = tables(rules, {}, there.get(VISITS, ()), leave_out)
