@@ -314,7 +314,12 @@ def test_what_needs_a_table_is_left_out_with_it(tmp_path):
 
 def test_a_table_that_cannot_be_left_out_is_named(tmp_path):
     folder = write(tmp_path / "raw")
-    for name, hint in (("chartevent", "did you mean 'chartevents'"), ("patients", "got 'patients'")):
+    hints = {
+        "chartevent": "did you mean 'chartevents'",
+        "patients": "got 'patients'",
+        "d_items": "got 'd_items'",
+    }
+    for name, hint in hints.items():
         component = Component(name="mimic4", leave_out=[name])
         with pytest.raises(ConfigError, match=hint):
             ingest(component, folder, tmp_path / "out", engine=Local(1))

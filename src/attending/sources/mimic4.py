@@ -63,7 +63,7 @@ GOES_WITH = {
 
 
 class Config(Settings):
-    """Settings of the source: which optional tables to leave out, by name, such as `chartevents`."""
+    """Settings of the source: which tables of events to leave out, by name, such as `chartevents`."""
 
     leave_out: tuple[str, ...] = ()
 
@@ -72,9 +72,9 @@ def source(folder: Path, config: Config) -> Source:
     """Describe MIMIC-IV.
 
     Raises:
-        ConfigError: if a table to leave out is unknown, or needed.
+        ConfigError: if a table to leave out is unknown, needed, or a dictionary.
     """
-    optional = [table.name for table in TABLES if not table.required]
+    optional = [table.name for table in TABLES if not table.required and not table.dictionary]
     for name in config.leave_out:
         if name not in optional:
             raise ConfigError(
