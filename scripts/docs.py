@@ -33,6 +33,7 @@ TITLES = {
     "models": ("Models", "What learns and predicts. The four baselines are models like any other."),
     "tasks": ("Tasks", "The questions that can be asked of events."),
     "sources": ("Sources", "What raw files can be read."),
+    "exports": ("Exports", "What formats events can be written in."),
     "explain": ("Explainers", "How a prediction is taken apart into what each past event added."),
 }
 SECTIONS = {"added": "New", "changed": "Changed", "fixed": "Fixed"}
@@ -67,7 +68,7 @@ def settings_page() -> str:
 
     about = (
         "A study is a YAML file of these keys. `attending run STUDY.yaml key.key=value` overrides any of them. The "
-        "settings of [sources](sources.md), [tasks](tasks.md), [models](models.md) and [explainers](explain.md) "
+        "settings of [sources](sources.md), [exports](exports.md), [tasks](tasks.md), [models](models.md) and [explainers](explain.md) "
         "stand beside their names: `task: {name: mortality, hours: 48}`."
     )
     parts = [MADE, "# The settings of a study", about, *settings_of(StudyConfig)]

@@ -20,7 +20,7 @@ from attending.artifact import Manifest, Recipe, is_current, read_manifest, writ
 from attending.config import Component
 from attending.engine.local import Local
 from attending.errors import ConfigError, nearest
-from attending.progress import say
+from attending.progress import in_words, say
 from attending.stages.explain import Config as ExplainConfig
 from attending.study import Explained, StudyConfig, check, training
 
@@ -260,18 +260,9 @@ def _told(stage: str, work: Callable[[], Manifest | None]) -> None:
     manifest = work()
     seconds = time.monotonic() - started
     made = manifest is not None and _made_at(manifest) >= before - 1
-    counts = _in_words(manifest.counts) if manifest else ""
+    counts = in_words(manifest.counts) if manifest else ""
     say(f"{stage:<40} {f'{seconds:6.1f} s' if made else 'up to date':>10}  {counts}")
 
 
 def _made_at(manifest: Manifest) -> float:
     return datetime.fromisoformat(manifest.created_at).timestamp()
-
-
-def _in_words(counts: dict[str, Any]) -> str:
-    told = [
-        f"{value:,} {name.removeprefix('n_').replace('_', ' ')}"
-        for name, value in counts.items()
-        if isinstance(value, int)
-    ]
-    return ", ".join(told[:4])

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -16,6 +16,15 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
     if total is None and isinstance(items, Sized):
         total = len(items)
     return _bar(items, label, total) if sys.stderr.isatty() else _lines(items, label, total)
+
+
+def in_words(counts: Mapping[str, object]) -> str:
+    """Say the counts of a manifest: `12,345 events, 100 subjects`."""
+    return ", ".join(
+        f"{value:,} {name.removeprefix('n_').replace('_', ' ')}"
+        for name, value in counts.items()
+        if isinstance(value, int)
+    )
 
 
 def say(message: str) -> None:

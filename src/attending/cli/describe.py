@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-Kind = Literal["sources", "tasks", "models", "explain"]
+Kind = Literal["sources", "exports", "tasks", "models", "explain"]
 AsJson = Annotated[bool, Parameter(name="--json", negative="")]
 
 

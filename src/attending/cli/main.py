@@ -9,7 +9,7 @@ import sys
 from cyclopts import App
 
 from attending import __version__
-from attending.cli import describe, run, stages
+from attending.cli import describe, records, run, stages
 from attending.errors import AttendingError
 
 app = App(
@@ -21,7 +21,9 @@ app = App(
 for command in (
     run.run,
     run.simulate,
-    stages.ingest,
+    records.ingest,
+    records.update,
+    records.export,
     stages.label,
     stages.tokenize,
     stages.train,

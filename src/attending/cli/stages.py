@@ -3,60 +3,22 @@
 Settings follow as `key=value`, as in `attending train retain TOKENS LABELS OUT model.width=64 train.epochs=5`.
 """
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-if TYPE_CHECKING:
-    from attending.artifact import Manifest
-    from attending.config import Component
-
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the artifact's manifest as JSON.")]
-Seed = Annotated[int, Parameter(help="The seed of everything random in this stage.")]
-Workers = Annotated[int | None, Parameter(help="How many processes; all cores by default.")]
-
-
-def ingest(
-    source: str,
-    folder: Path,
-    out: Path,
-    *overrides: str,
-    seed: Seed = 0,
-    workers: Workers = None,
-    keep_raw: Annotated[bool, Parameter(negative="")] = False,
-    json_: AsJson = False,
-) -> None:
-    """Read raw files into MEDS events, every line accounted for.
-
-    Parameters
-    ----------
-    source
-        What the files are: see `attending list sources`.
-    folder
-        The folder of raw files.
-    out
-        The events artifact to write.
-    overrides
-        Settings: `source.…` of the source, `split.…` of the split.
-    keep_raw
-        Keep the text of quarantined lines. It may hold patient data.
-    """
-    from attending.config import build
-    from attending.engine.local import Local
-    from attending.splits import Split
-    from attending.stages.ingest import ingest as stage
-
-    given = _given(overrides, "source", "split")
-    split = build(Split, given["split"], where="the command line")
-    engine = Local(workers)
-    component = _component(source, given["source"])
-    _tell(stage(component, folder, out, engine=engine, split=split, seed=seed, keep_raw=keep_raw), out, json_)
+from attending.cli.given import AsJson, Scheduler, Seed, Workers, component_of, engine_of, given_by, tell
 
 
 def label(
-    task: str, events: Path, out: Path, *overrides: str, workers: Workers = None, json_: AsJson = False
+    task: str,
+    events: Path,
+    out: Path,
+    *overrides: str,
+    workers: Workers = None,
+    scheduler: Scheduler = "",
+    json_: AsJson = False,
 ) -> None:
     """Label every sample of a task.
 
@@ -71,15 +33,19 @@ def label(
     overrides
         Settings of the task, such as `task.visits=last`.
     """
-    from attending.engine.local import Local
     from attending.stages.label import label as stage
 
-    component = _component(task, _given(overrides, "task")["task"])
-    _tell(stage(events, out, task=component, engine=Local(workers)), out, json_)
+    component = component_of(task, given_by(overrides, "task")["task"])
+    tell(stage(events, out, task=component, engine=engine_of(workers, scheduler, out, events)), out, json_)
 
 
 def tokenize(
-    events: Path, out: Path, *overrides: str, workers: Workers = None, json_: AsJson = False
+    events: Path,
+    out: Path,
+    *overrides: str,
+    workers: Workers = None,
+    scheduler: Scheduler = "",
+    json_: AsJson = False,
 ) -> None:
     """Fit the vocabulary on the training split and write all histories as tokens.
 
@@ -93,12 +59,11 @@ def tokenize(
         Settings, such as `tokens.min_subjects=11`.
     """
     from attending.config import build
-    from attending.engine.local import Local
     from attending.stages.tokenize import tokenize as stage
     from attending.tokens.vocabulary import Config
 
-    config = build(Config, _given(overrides, "tokens")["tokens"], where="the command line")
-    _tell(stage(events, out, config=config, engine=Local(workers)), out, json_)
+    config = build(Config, given_by(overrides, "tokens")["tokens"], where="the command line")
+    tell(stage(events, out, config=config, engine=engine_of(workers, scheduler, out, events)), out, json_)
 
 
 def train(
@@ -124,17 +89,17 @@ def train(
     from attending.stages.train import train as stage
     from attending.train import loop
 
-    given = _given(overrides, "model", "train", "batches")
+    given = given_by(overrides, "model", "train", "batches")
     manifest = stage(
         tokens,
         labels,
         out,
-        model=_component(model, given["model"]),
+        model=component_of(model, given["model"]),
         config=build(loop.Config, given["train"], where="the command line"),
         batching=build(batches.Config, given["batches"], where="the command line"),
         seed=seed,
     )
-    _tell(manifest, out, json_)
+    tell(manifest, out, json_)
 
 
 def predict(model: Path, tokens: Path, labels: Path, out: Path, *, json_: AsJson = False) -> None:
@@ -153,7 +118,7 @@ def predict(model: Path, tokens: Path, labels: Path, out: Path, *, json_: AsJson
     """
     from attending.stages.predict import predict as stage
 
-    _tell(stage(model, tokens, labels, out), out, json_)
+    tell(stage(model, tokens, labels, out), out, json_)
 
 
 def evaluate(
@@ -188,8 +153,8 @@ def evaluate(
     from attending.evaluate.config import Config
     from attending.stages.evaluate import evaluate as stage
 
-    config = build(Config, _given(tuple(settings), "evaluate")["evaluate"], where="the command line")
-    _tell(stage(labels, predictions, events, out, config=config, truth=truth, seed=seed), out, json_)
+    config = build(Config, given_by(tuple(settings), "evaluate")["evaluate"], where="the command line")
+    tell(stage(labels, predictions, events, out, config=config, truth=truth, seed=seed), out, json_)
 
 
 def explain(
@@ -223,10 +188,10 @@ def explain(
     from attending.stages.explain import Config
     from attending.stages.explain import explain as stage
 
-    given = _given(overrides, "explain", "explainer")
+    given = given_by(overrides, "explain", "explainer")
     config = build(Config, given["explain"], where="the command line")
-    component = _component(explainer, given["explainer"])
-    _tell(stage(model, tokens, labels, out, explainer=component, config=config, seed=seed), out, json_)
+    component = component_of(explainer, given["explainer"])
+    tell(stage(model, tokens, labels, out, explainer=component, config=config, seed=seed), out, json_)
 
 
 def report(
@@ -272,41 +237,4 @@ def report(
         config=ReportConfig(title=title),
         study={"name": title or out.name},
     )
-    _tell(manifest, out, json_)
-
-
-def _given(overrides: tuple[str, ...], *sections: str) -> dict[str, dict[str, Any]]:
-    """Sort `section.key=value` settings by section.
-
-    Raises:
-        ConfigError: if a setting is of no section of this command.
-    """
-    from attending.config import override
-    from attending.errors import ConfigError, nearest
-
-    values: dict[str, Any] = {}
-    for one in overrides:
-        override(values, one)
-    for section, inside in values.items():
-        if section not in sections or not isinstance(inside, dict):
-            raise ConfigError(f"no settings '{section}.…' in this command{nearest(section, list(sections))}")
-    return {section: values.get(section, {}) for section in sections}
-
-
-def _component(name: str, settings: dict[str, Any]) -> "Component":
-    from attending.config import Component
-
-    return Component(name=name, **settings)
-
-
-def _tell(manifest: "Manifest", out: Path, json_: bool) -> None:
-    from dataclasses import asdict
-
-    from attending.progress import say
-
-    counts = ", ".join(
-        f"{value:,} {name}" for name, value in manifest.counts.items() if isinstance(value, int)
-    )
-    say(f"{manifest.kind} at {out}: {counts}")
-    if json_:
-        print(json.dumps(asdict(manifest), default=str))
+    tell(manifest, out, json_)

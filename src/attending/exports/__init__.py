@@ -1,0 +1,1 @@
+"""One file an export: events in, the files of another format out."""
