@@ -14,6 +14,7 @@ from attending.sources import _omop_exact as exact
 from attending.sources import _omop_visits as visits
 from attending.sources._omop_concepts import CONCEPT, WHOLE_CODE
 from attending.sources._omop_events import KINDS, Kind
+from attending.sources._omop_files import Header
 from attending.sources._omop_names import ANCESTORS, RELATIONSHIPS
 from attending.sources._omop_rules import PERSONS, VISIT, VISITS, Rules
 
@@ -156,8 +157,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         integer("concept_id", required=True),
         *_texts("concept_name", "vocabulary_id", "concept_code", WHOLE_CODE),
     ),
-    ANCESTORS: _integers("ancestor_concept_id", "descendant_concept_id", "min_levels_of_separation"),
-    RELATIONSHIPS: (*_integers("concept_id_1", "concept_id_2"), text("relationship_id")),
+    ANCESTORS: tuple(
+        integer(name, required=True)
+        for name in ("ancestor_concept_id", "descendant_concept_id", "min_levels_of_separation")
+    ),
+    RELATIONSHIPS: (
+        integer("concept_id_1", required=True),
+        integer("concept_id_2", required=True),
+        text("relationship_id", required=True),
+    ),
     "care_site": (integer("care_site_id", required=True), text("care_site_name")),
 }
 DICTIONARIES = (CONCEPT, ANCESTORS, RELATIONSHIPS, "care_site")
@@ -177,28 +185,34 @@ OF_ONE_VERSION = frozenset(
 
 
 def tables(
-    rules: Rules, paths: Mapping[str, str], visits: Collection[str], leave_out: Collection[str]
+    rules: Rules, headers: Mapping[str, Header], visits: Collection[str], leave_out: Collection[str]
 ) -> tuple[Table, ...]:
-    """Return the tables of a source.
-
-    `paths` says where those are that are not named as OMOP names them; `visits` is what the table of visits has.
-    """
+    """Return the tables of a source; `headers` are those of files, `visits` the columns of the table of visits."""
     unused = OF_ONE_VERSION.difference(visits)
-    made = [_table(name, rules, paths.get(name, name), unused) for name in COLUMNS if name not in leave_out]
-    return tuple(made)
+    chosen = [name for name in COLUMNS if name not in leave_out]
+    return tuple(_table(name, rules, headers.get(name, Header(path=name)), unused) for name in chosen)
 
 
-def _table(name: str, rules: Rules, path: str, unused: Collection[str]) -> Table:
+def _table(name: str, rules: Rules, header: Header, unused: Collection[str]) -> Table:
     columns = tuple(column for column in COLUMNS[name] if column.name not in unused)
     if not rules.extended:
         columns = tuple(column for column in columns if not column.name.startswith(EXTENSION))
     if name in DICTIONARIES:
-        return Table(name=name, path=path, columns=columns, dictionary=True)
+        return Table(
+            name=name,
+            path=header.path,
+            columns=columns,
+            dictionary=True,
+            separator=header.separator,
+            quoted=header.quoted,
+        )
     last = name == PERIODS
     return Table(
         name=name,
-        path=path,
+        path=header.path,
         columns=columns,
+        separator=header.separator,
+        quoted=header.quoted,
         subject="person_id",
         required=name == PERSONS,
         reference=rules.extended or name in (PERSONS, VISITS),

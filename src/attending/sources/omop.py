@@ -27,16 +27,15 @@ A folder that `attending export omop` wrote is read back exactly: its concepts o
 and its columns `attending_…` hold what OMOP has no room for.
 """
 
-import re
 from functools import partial
 from pathlib import Path
 
-import polars as pl
 from pydantic import field_validator
 
 from attending.config import Settings
 from attending.ledger.table import Source
 from attending.sources import _omop_databases as databases
+from attending.sources import _omop_files as files
 from attending.sources._omop_concepts import CONCEPT
 from attending.sources._omop_connection import DUCKDB, check
 from attending.sources._omop_names import describe
@@ -47,8 +46,6 @@ INPATIENT = (9201, 262, 8717, 8920, 8971, 32037, 581379)
 """Inpatient visit, emergency and inpatient visit, inpatient hospital, rehabilitation, psychiatry, intensive care."""
 PROBLEM_LISTS = (32840, 38000245)
 _MARK = "attending_birth_order"
-_ENDINGS = re.compile(r"(\.csv|\.tsv|\.txt|\.parquet)?(\.gz)?$", re.IGNORECASE)
-_BEFORE = r"(?:\d\w{0,2}_|cdm_|omop_|omop_cdm_)?"
 
 
 class Config(Settings):
@@ -92,17 +89,15 @@ def source(folder: Path, config: Config) -> Source:
     leave_out = tuple(name for name in config.leave_out if name != PERSONS)
     database = config.database or (f"{DUCKDB}{folder}" if folder.is_file() else "")
     if not database:
-        paths = find(folder)
-        persons, visits = (
-            _header(folder, paths[name]) if name in paths else [] for name in (PERSONS, VISITS)
-        )
-        rules = _rules(config, named=CONCEPT in paths, extended=_MARK in persons)
-        made = tables(rules, paths, visits, leave_out)
+        there = files.find(folder, COLUMNS)
+        persons, visits = (there[name].columns if name in there else () for name in (PERSONS, VISITS))
+        rules = _rules(config, named=CONCEPT in there, extended=_MARK in persons)
+        made = tables(rules, there, visits, leave_out)
         return Source(name="OMOP", tables=made, subjects=PERSONS, describe=describe)
     place = databases.place(database, config.database_schema, config.vocabulary_schema)
-    there = databases.columns(place, tuple(COLUMNS))
-    rules = _rules(config, named=CONCEPT in there, extended=_MARK in there.get(PERSONS, ()))
-    made = tables(rules, {}, there.get(VISITS, ()), leave_out)
+    located = databases.columns(place, tuple(COLUMNS))
+    rules = _rules(config, named=CONCEPT in located, extended=_MARK in located.get(PERSONS, ()))
+    made = tables(rules, {}, located.get(VISITS, ()), leave_out)
     units = partial(databases.units, place, made)
     return Source(name="OMOP", tables=made, subjects=PERSONS, describe=describe, units=units)
 
@@ -117,40 +112,3 @@ def _rules(config: Config, *, named: bool, extended: bool) -> Rules:
         named=named,
         extended=extended,
     )
-
-
-def find(folder: Path) -> dict[str, str]:
-    """Return the path of each table below `folder`, without the endings of its files."""
-    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    found: dict[str, str] = {}
-    for name in COLUMNS:
-        whole = re.compile(_BEFORE + name, re.IGNORECASE)
-        stems = [path.with_name(_ENDINGS.sub("", path.name)) for path in files if _is_table(path)]
-        places = [stem for stem in stems if whole.fullmatch(stem.name)]
-        places += [stem.parent for stem in stems if whole.fullmatch(stem.parent.name)]
-        places.sort(key=lambda place: (len(place.parts), len(place.name)))
-        if places:
-            found[name] = places[0].as_posix()
-    return found
-
-
-def _is_table(path: Path) -> bool:
-    match = _ENDINGS.search(path.name)
-    return match is not None and match[1] is not None
-
-
-def _header(folder: Path, place: str) -> list[str]:
-    """Return the columns of a table, in lower case; of a folder of parts, those of the first."""
-    stem = folder / place
-    files = sorted(stem.rglob("*")) if stem.is_dir() else sorted(stem.parent.glob(f"{stem.name}.*"))
-    files = [path for path in files if path.is_file() and _is_table(path)]
-    if not files:
-        return []
-    try:
-        if files[0].suffix.lower() == ".parquet":
-            names = list(pl.read_parquet_schema(files[0]))
-        else:
-            names = pl.read_csv(files[0], n_rows=0, infer_schema=False).columns
-    except (pl.exceptions.PolarsError, OSError):  # the ledger says what is wrong with the file
-        return []
-    return [name.lower() for name in names]
