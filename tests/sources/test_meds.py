@@ -176,6 +176,14 @@ def test_a_subject_in_several_files_ends_in_one_shard_sorted(tmp_path):
     assert kept.equals(whole.select(key).sort(key, nulls_last=False))
 
 
+def test_a_subject_in_two_data_sets_ends_in_one_shard(tmp_path):
+    put(tmp_path / "a" / "data" / "0.parquet", ROWS[::2])
+    put(tmp_path / "b" / "data" / "0.parquet", ROWS[1::2])
+    folders = [tmp_path / "a", tmp_path / "b"]
+    ingest(Component(name="meds"), folders, tmp_path / "out", engine=Local(1))
+    assert sorted_rows(events(tmp_path / "out")) == KNOWN
+
+
 def test_a_shard_without_rows_adds_none_and_a_column_without_type_is_null(tmp_path):
     untyped = ROWS[3:4].to_arrow().drop_columns([TIME]).append_column(TIME, pa.nulls(1))
     files = {

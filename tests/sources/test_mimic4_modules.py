@@ -286,6 +286,17 @@ def test_modules_in_their_own_downloads_are_found(events, tmp_path):
     assert pl.read_parquet(tmp_path / "out" / "data" / "*.parquet").equals(events)
 
 
+def test_a_module_may_be_a_folder_of_its_own(events, tmp_path):
+    folder = hospital(tmp_path / "raw")
+    folders = [folder]
+    for module in ("ed", "note"):
+        folders.append(tmp_path / f"mimic-iv-{module}-2.2")
+        folders[-1].mkdir()
+        (folder / module).rename(folders[-1] / module)
+    ingest(Component(name="mimic4"), folders, tmp_path / "out", engine=Local(1))
+    assert pl.read_parquet(tmp_path / "out" / "data" / "*.parquet").equals(events)
+
+
 def test_shards_and_chunks_of_any_size_give_the_same_events(events, tmp_path):
     manifest = run(hospital(tmp_path / "raw"), tmp_path / "out", sizes=TINY_SIZES)
     assert manifest.counts["n_shards"] > 1
