@@ -144,9 +144,9 @@ class Gathered:
             self._count(kind if _TYPE.fullmatch(kind) else _UNKNOWN_TYPE)
 
     def _untyped(self, data: Json, line: int) -> None:
-        """Know the manifest of a Bulk Data export, which is no resource."""
+        """Know the manifest of an export, which is no resource."""
         try:
-            is_manifest = _decoder(Manifest).decode(data).output is not None
+            is_manifest = _decoder(Manifest).decode(data) != Manifest()
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             is_manifest = False
         if is_manifest:

@@ -368,9 +368,10 @@ class Kind(Structure, gc=False):
 
 
 class Manifest(Structure):
-    """What a Bulk Data export holds; it is no resource."""
+    """What a Bulk Data export holds, or one of ours; it is no resource."""
 
-    output: list[Any] | None = None
+    output: Any = None
+    fingerprint: Any = None
 
 
 READ: tuple[type[Resource], ...] = (

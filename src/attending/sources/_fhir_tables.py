@@ -21,7 +21,7 @@ from attending.ledger.table import (
     value,
     words,
 )
-from attending.schema import ADMISSION, BIRTH, DEATH, DISCHARGE, RACE, SEPARATOR, SEX, SUBJECT_ID
+from attending.schema import ADMISSION, BIRTH, DEATH, DESCRIPTION, DISCHARGE, RACE, SEPARATOR, SEX, SUBJECT_ID
 from attending.sources import _fhir_resources as resources
 from attending.sources._fhir_codes import IMAGING
 from attending.sources._fhir_reader import DELETED, SCHEMAS
@@ -52,6 +52,9 @@ NOT_SO = {
 }
 """Statuses of what did not happen, or not yet, and how the ledger counts them."""
 _SUFFIX = pl.when(col("unit").is_null()).then(pl.lit("")).otherwise(pl.lit(SEPARATOR) + col("unit"))
+_ONE = pl.col(SUBJECT_ID).alias("_one")  # a literal alone has one row, whatever the height
+_NO_ORDER = pl.lit(None, pl.Int64)
+ORDER = "_order"
 _LARGEST = 3.4028234663852886e38  # float32
 
 
@@ -136,11 +139,29 @@ def _clinical_problems(
 # The events of a row --------------------------------------------------------------------------------
 
 
+def _event(
+    rows: pl.DataFrame,
+    code: pl.Expr,
+    *,
+    time: pl.Expr | None,
+    order: pl.Expr,
+    description: pl.Expr | None = None,
+    when: pl.Expr | None = None,
+    **what: pl.Expr,
+) -> pl.DataFrame:
+    """Make an event of each row, with its place among the events of one moment and the name of its code."""
+    chosen = rows if when is None else rows.filter(when)
+    chosen = chosen if time is None else chosen.filter(time.is_not_null())
+    beside = [order.cast(pl.Int64).alias(ORDER)]
+    beside += [] if description is None else [description.alias(DESCRIPTION)]
+    return event(chosen, code, time=time, **what).hstack(chosen.select(_ONE, *beside).drop("_one"))
+
+
 def person_events(rows: pl.DataFrame, context: Context) -> list[pl.DataFrame]:
     """Give sex, race and ethnicity (static), birth and death."""
-    facts = ((SEX, "sex", col("sex_order")), (RACE, "race", None), ("ETHNICITY", "ethnicity", None))
-    born = event(rows, pl.lit(BIRTH), time=col("birth"), order=col("birth_order"))
-    died = event(
+    facts = ((SEX, "sex", col("sex_order")), (RACE, "race", _NO_ORDER), ("ETHNICITY", "ethnicity", _NO_ORDER))
+    born = _event(rows, pl.lit(BIRTH), time=col("birth"), order=col("birth_order"))
+    died = _event(
         rows,
         pl.lit(DEATH),
         time=col("death"),
@@ -149,7 +170,7 @@ def person_events(rows: pl.DataFrame, context: Context) -> list[pl.DataFrame]:
         order=col("death_order"),
     )
     static = [
-        event(rows, coded(name, col(column)), time=None, when=col(column).is_not_null(), order=order)
+        _event(rows, coded(name, col(column)), time=None, when=col(column).is_not_null(), order=order)
         for name, column, order in facts
     ]
     return [*static, born, died]
@@ -162,7 +183,7 @@ def visit_events(inpatient: Sequence[str], rows: pl.DataFrame, context: Context)
     left = coded(DISCHARGE, col("disposition"))
     end = pl.when(stays).then(left).otherwise(coded(VISIT_END, col("class")))
     return [
-        event(
+        _event(
             rows,
             first_of(col(f"{which}_code"), code),
             time=col(which),
@@ -215,7 +236,7 @@ def _events(rows: pl.DataFrame) -> list[pl.DataFrame]:
     static = rows["static"].fill_null(False)
     size = col("number").abs() <= _LARGEST
     return [
-        event(
+        _event(
             part,
             col("code"),
             time=time,
