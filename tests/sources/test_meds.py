@@ -33,7 +33,7 @@ from attending.schema import (
     TIME,
     VISIT_ID,
 )
-from attending.stages.ingest import Sizes, ingest
+from attending.stages.ingest import Sizes, ingest, update
 from raw import meds as meds_folder
 from tiny_mimic import run as ingest_tiny
 from tiny_mimic import write as write_tiny
@@ -176,12 +176,19 @@ def test_a_subject_in_several_files_ends_in_one_shard_sorted(tmp_path):
     assert kept.equals(whole.select(key).sort(key, nulls_last=False))
 
 
-def test_a_subject_in_two_data_sets_ends_in_one_shard(tmp_path):
-    put(tmp_path / "a" / "data" / "0.parquet", ROWS[::2])
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_a_subject_in_two_data_sets_ends_in_one_shard(tmp_path, first):
+    """Whether they are read together or the second later, and though their columns differ."""
+    put(tmp_path / "a" / "data" / "0.parquet", ROWS[::2].drop("hadm_id"))
     put(tmp_path / "b" / "data" / "0.parquet", ROWS[1::2])
-    folders = [tmp_path / "a", tmp_path / "b"]
+    visits = pl.when(~pl.col(CODE).str.starts_with("LAB")).then(pl.col("hadm_id"))
+    known = ROWS.with_columns(visits.alias(VISIT_ID)).sort(SUBJECT_ID, TIME, CODE, nulls_last=False)
+    folders = [tmp_path / first, tmp_path / {"a": "b", "b": "a"}[first]]
     ingest(Component(name="meds"), folders, tmp_path / "out", engine=Local(1))
-    assert sorted_rows(events(tmp_path / "out")) == KNOWN
+    assert sorted_rows(events(tmp_path / "out")) == known.select(ROWS_KEPT).rows()
+    ingest(Component(name="meds"), folders[0], tmp_path / "later", engine=Local(1), keep_rows=True)
+    update(tmp_path / "later", folders[1], engine=Local(1))
+    assert events(tmp_path / "later").equals(events(tmp_path / "out"))
 
 
 def test_a_shard_without_rows_adds_none_and_a_column_without_type_is_null(tmp_path):
@@ -195,13 +202,19 @@ def test_a_shard_without_rows_adds_none_and_a_column_without_type_is_null(tmp_pa
     assert sorted_rows(reread(tmp_path, files)) == KNOWN
 
 
-def test_values_of_a_type_that_fits_in_other_files_only_are_set_aside(tmp_path):
-    odd = ROWS[3:].with_columns(pl.lit("high").alias(NUMERIC_VALUE)).to_arrow()
-    found = reread(tmp_path, {"data/0.parquet": ROWS[:3].to_arrow(), "data/1.parquet": odd})
+def test_numbers_written_as_text_are_read_and_words_among_them_set_aside(tmp_path):
+    written = pl.Series(NUMERIC_VALUE, ["1", "2.5", "high", None, "4"])
+    found = reread(tmp_path, {"data/0.parquet": ROWS.with_columns(written).to_arrow()})
     assert found.height == ROWS.height
-    assert found[NUMERIC_VALUE].drop_nulls().to_list() == [1.5]
-    (_, account) = json.loads((tmp_path / "out" / "ledger.json").read_text())["files"]
-    assert account["values"] == {"not a number": {NUMERIC_VALUE: 2}}
+    assert sorted(found[NUMERIC_VALUE].drop_nulls().to_list()) == [1, 2.5, 4]
+    (account,) = json.loads((tmp_path / "out" / "ledger.json").read_text())["files"]
+    assert account["values"] == {"not a number": {NUMERIC_VALUE: 1}}
+
+
+def test_a_time_of_availability_that_is_none_is_refused(tmp_path):
+    put(tmp_path / "raw" / "data" / "0.parquet", ROWS.with_columns(pl.lit("soon").alias(AVAILABLE_TIME)))
+    with pytest.raises(SourceError, match="expected a column 'available_time' of kind moment"):
+        run(tmp_path / "raw", tmp_path / "out")
 
 
 def test_a_written_data_set_is_read_whole(tmp_path):

@@ -13,7 +13,8 @@ Rows are accounted for as other sources account for lines; one without subject o
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,11 @@ from attending.errors import SourceError
 from attending.ledger.casts import MISSING
 from attending.ledger.context import Context
 from attending.ledger.events import event
-from attending.ledger.table import Column, Problem, Source, Table, integer, key, moment, number, text
+from attending.ledger.files import text_bytes
+from attending.ledger.keys import keys
+from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW
+from attending.ledger.table import Column, Problem, Source, Table, integer, moment, number, text
+from attending.ledger.units import Block, Unit, fingerprint_of
 from attending.ontology import icd
 from attending.schema import (
     AVAILABLE_TIME,
@@ -53,19 +58,7 @@ CODES_FILE = "metadata/codes.parquet"
 SPLITS_FILE = "metadata/subject_splits.parquet"
 DATASET_FILE = "metadata/dataset.json"
 
-REQUIRED = (integer(SUBJECT_ID, required=True), moment(TIME), text(CODE, required=True))
-OPTIONAL = (
-    number(NUMERIC_VALUE),
-    text(TEXT_VALUE),
-    moment(AVAILABLE_TIME),
-    integer(VISIT_ID),
-    key(VISIT_ID),
-    integer(ADMISSION_ID),
-    key(ADMISSION_ID),
-    integer(PRIORITY),
-    text(ORIGIN),
-)
-"""What is read where it is there; of two of one name, the first that fits in every file."""
+_ROWS_PER_BLOCK = 500_000
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -78,17 +71,73 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-_FITS: dict[str, Callable[[pa.DataType], bool]] = {
-    "integer": _is_number,
-    "number": _is_number,
-    "moment": pa.types.is_timestamp,
-    "text": _is_text,
-    "key": lambda kind: _is_text(kind) or _is_number(kind),
+def _is_either(kind: pa.DataType) -> bool:
+    return _is_number(kind) or _is_text(kind)
+
+
+Fits = Callable[[pa.DataType], bool]
+REQUIRED: dict[Column, Fits] = {
+    integer(SUBJECT_ID, required=True): pa.types.is_integer,
+    moment(TIME): pa.types.is_timestamp,
+    text(CODE, required=True): _is_text,
 }
+OURS: dict[Column, Fits] = {
+    number(NUMERIC_VALUE): _is_either,
+    text(TEXT_VALUE): _is_text,
+    moment(AVAILABLE_TIME): pa.types.is_timestamp,
+    integer(VISIT_ID): _is_either,
+    integer(ADMISSION_ID): _is_either,
+    integer(PRIORITY): _is_number,
+    text(ORIGIN): _is_text,
+}
+"""What is read where it is there; `priority` is a rank here and text elsewhere, and then it is not read."""
+IDENTIFIERS = (VISIT_ID, ADMISSION_ID)
 
 
 class Config(Settings):
     """The source has no settings."""
+
+
+@dataclass(frozen=True)
+class MedsFile:
+    """One file of a data set: where it is, and which of its columns are read."""
+
+    path: Path
+    columns: tuple[str, ...]
+
+    def blocks(self, number: int, n_parts: int, block_bytes: int) -> Iterator[Block]:
+        """Yield the rows of every n-th block.
+
+        Raises:
+            SourceError: if the file is damaged.
+        """
+        row = 1
+        try:
+            batches = pq.ParquetFile(self.path).iter_batches(_ROWS_PER_BLOCK, columns=list(self.columns))
+            for index, batch in enumerate(batches):
+                if index % n_parts == number:
+                    yield Block(index=index, rows={DATA: _rows(batch, row)}, n_lines=batch.num_rows)
+                row += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(self.path, error) from None
+
+    def count(self) -> int:
+        """Count the rows."""
+        return int(pq.read_metadata(self.path).num_rows)
+
+
+def _rows(batch: pa.RecordBatch, first: int) -> pl.DataFrame:
+    """Return a batch's rows and their numbers; identifiers that are text become integers."""
+    frame = pl.from_arrow(batch)
+    assert isinstance(frame, pl.DataFrame)
+    packed = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Categorical | pl.Enum)]
+    frame = frame.with_columns(col(packed).cast(pl.String))
+    named = [name for name in IDENTIFIERS if frame.schema.get(name) == pl.String]
+    return frame.with_columns(
+        *(keys(frame[name]) for name in named),
+        pl.Series(LINE_OF_ROW, range(first, first + frame.height), pl.UInt32),
+        pl.lit(1, pl.UInt32).alias(N_LINES_OF_ROW),
+    )
 
 
 def source(folder: Path, config: Config) -> Source:
@@ -103,58 +152,49 @@ def source(folder: Path, config: Config) -> Source:
         raise SourceError(
             f"expected Parquet files below {folder / DATA}; found none: point at the MEDS root folder"
         )
-    table = Table(
-        name=DATA,
-        path=single.name if paths == [single] else f"{DATA}/**/*.parquet",
-        columns=_columns(paths),
-        problems=problems,
-        events=events,
-        required=True,
-    )
+    units = [
+        Unit(
+            name=path.relative_to(folder).as_posix(),
+            tables=(DATA,),
+            n_bytes=text_bytes(path),
+            fingerprint=fingerprint_of(path),
+            path=path,
+            reader=MedsFile(path, _columns(path)),
+        )
+        for path in paths
+    ]
     return Source(
         name=_dataset_name(folder),
-        tables=(table,),
+        tables=(TABLE,),
         describe=partial(describe, folder),
         splits=splits,
         metadata=frozenset({CODES_FILE, SPLITS_FILE, DATASET_FILE}),
+        units=lambda: units,
     )
 
 
-def _columns(paths: Sequence[Path]) -> tuple[Column, ...]:
-    """Return the columns that every file has, or may have, in a type that fits."""
-    schemas = {path: _schema(path) for path in paths}
-    for path, schema in schemas.items():
-        for column in REQUIRED:
-            if column.name not in schema.names or not _fits(column, [schema]):
-                got = ", ".join(f"{field.name} {field.type}" for field in schema)
-                raise SourceError(
-                    f"expected a column '{column.name}' of kind {column.kind} in {path}; got {got}"
-                )
-    optional = (_chosen(name, list(schemas.values())) for name in dict.fromkeys(one.name for one in OPTIONAL))
-    return (*REQUIRED, *(column for column in optional if column is not None))
-
-
-def _chosen(name: str, schemas: Sequence[pa.Schema]) -> Column | None:
-    """Return the optional column of that name whose type fits in every file with values of it, else in any."""
-    having = [one for one in schemas if name in one.names and not pa.types.is_null(one.field(name).type)]
-    columns = [column for column in OPTIONAL if column.name == name]
-    always = [column for column in columns if having and _fits(column, having)]
-    sometimes = [column for column in reversed(columns) if any(_fits(column, [schema]) for schema in having)]
-    return next(iter(always + sometimes), None)
-
-
-def _schema(path: Path) -> pa.Schema:
+def _columns(path: Path) -> tuple[str, ...]:
+    """Return the columns of a file that are read."""
     try:
-        return pq.read_schema(path)
+        schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"cannot read {path}: {type(error).__name__}; copy it again") from None
+        raise _damaged(path, error) from None
+    kinds = {field.name: field.type for field in schema}
+    found = []
+    for column, fits in (REQUIRED | OURS).items():
+        kind = kinds.get(column.name)
+        known = kind is not None and (pa.types.is_null(kind) or fits(kind))
+        needed = column in REQUIRED or (column.name == AVAILABLE_TIME and kind is not None)
+        if needed and not known:
+            got = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+            raise SourceError(f"expected a column '{column.name}' of kind {column.kind} in {path}; got {got}")
+        if known:
+            found.append(column.name)
+    return tuple(found)
 
 
-def _fits(column: Column, schemas: Sequence[pa.Schema]) -> bool:
-    """Say whether a column has a type we know it by: `priority` is a rank here and text elsewhere."""
-    fits = pa.types.is_integer if column.name == SUBJECT_ID else _FITS[column.kind]
-    kinds = [schema.field(column.name).type for schema in schemas]
-    return all(pa.types.is_null(kind) or fits(kind) for kind in kinds)
+def _damaged(path: Path, error: Exception) -> SourceError:
+    return SourceError(f"cannot read {path}: {type(error).__name__}; copy it again")
 
 
 def problems(rows: pl.DataFrame, context: Context) -> list[Problem]:
@@ -164,8 +204,6 @@ def problems(rows: pl.DataFrame, context: Context) -> list[Problem]:
 
 def events(rows: pl.DataFrame, context: Context) -> list[pl.DataFrame]:
     """Give every row as the event it is."""
-    visits = [col(name) for name in (VISIT_ID, ADMISSION_ID) if name in rows.columns]
-    optional = {name: col(name) for name in rows.columns}
     timed = rows[TIME].is_not_null()
     parts = [rows.filter(~timed), rows.filter(timed)]
     return [
@@ -173,15 +211,25 @@ def events(rows: pl.DataFrame, context: Context) -> list[pl.DataFrame]:
             part,
             col(CODE),
             time=time,
-            available=optional.get(AVAILABLE_TIME) if time is not None else None,
-            numeric=optional.get(NUMERIC_VALUE),
-            text=optional.get(TEXT_VALUE),
-            visit=pl.coalesce(visits) if visits else None,
-            priority=optional.get(PRIORITY),
-            origin=optional.get(ORIGIN, pl.lit(None, pl.String)).fill_null(NAME),
+            available=col(AVAILABLE_TIME) if time is not None else None,
+            numeric=col(NUMERIC_VALUE),
+            text=col(TEXT_VALUE),
+            visit=pl.coalesce(IDENTIFIERS),
+            priority=col(PRIORITY),
+            origin=col(ORIGIN).fill_null(NAME),
         )
         for part, time in zip(parts, (None, col(TIME)), strict=True)
     ]
+
+
+TABLE = Table(
+    name=DATA,
+    path=DATA,
+    columns=(*REQUIRED, *OURS),
+    problems=problems,
+    events=events,
+    required=True,
+)
 
 
 def describe(folder: Path, codes: pl.Series, dictionaries: Context) -> pl.DataFrame:
