@@ -295,6 +295,28 @@ def test_a_folder_without_data_and_a_damaged_file_are_named(tmp_path):
         run(tmp_path / "raw", tmp_path / "out")
 
 
+def test_text_that_is_not_utf_8_is_a_damaged_file(tmp_path):
+    path = tmp_path / "raw" / "data" / "0.parquet"
+    put(path, ROWS)
+    pq.write_table(ROWS.to_arrow(), path, compression="none", use_dictionary=False)
+    path.write_bytes(path.read_bytes().replace(b"GENDER//M", b"GENDER//\xff"))
+    with pytest.raises(SourceError, match=r"cannot read .*0\.parquet"):
+        run(tmp_path / "raw", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), [(meds.code_metadata_filepath, CODE), (meds.subject_splits_filepath, SUBJECT_ID)]
+)
+def test_damaged_metadata_are_named(tmp_path, name, column):
+    put(tmp_path / "raw" / "data" / "0.parquet", ROWS)
+    put(tmp_path / "raw" / name, pl.DataFrame({"other": [1]}))
+    with pytest.raises(SourceError, match=rf"expected a column '{column}' in .*\.parquet; got other"):
+        run(tmp_path / "raw", tmp_path / "out")
+    (tmp_path / "raw" / name).write_bytes(b"PAR1 nonsense")
+    with pytest.raises(SourceError, match=r"cannot read .*\.parquet"):
+        run(tmp_path / "raw", tmp_path / "out")
+
+
 def test_our_own_events_come_back_as_they_were(tmp_path):
     ingest_tiny(write_tiny(tmp_path / "raw"), tmp_path / "first")
     run(tmp_path / "first", tmp_path / "second")

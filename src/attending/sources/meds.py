@@ -59,6 +59,7 @@ SPLITS_FILE = "metadata/subject_splits.parquet"
 DATASET_FILE = "metadata/dataset.json"
 
 _ROWS_PER_BLOCK = 500_000
+_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -118,7 +119,7 @@ class MedsFile:
                 if index % n_parts == number:
                     yield Block(index=index, rows={DATA: _rows(batch, row)}, n_lines=batch.num_rows)
                 row += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
+        except _DAMAGE as error:
             raise _damaged(self.path, error) from None
 
     def count(self) -> int:
@@ -128,8 +129,7 @@ class MedsFile:
 
 def _rows(batch: pa.RecordBatch, first: int) -> pl.DataFrame:
     """Return a batch's rows and their numbers; identifiers that are text become integers."""
-    frame = pl.from_arrow(batch)
-    assert isinstance(frame, pl.DataFrame)
+    frame = _frame(batch)
     packed = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Categorical | pl.Enum)]
     frame = frame.with_columns(col(packed).cast(pl.String))
     named = [name for name in IDENTIFIERS if frame.schema.get(name) == pl.String]
@@ -138,6 +138,14 @@ def _rows(batch: pa.RecordBatch, first: int) -> pl.DataFrame:
         pl.Series(LINE_OF_ROW, range(first, first + frame.height), pl.UInt32),
         pl.lit(1, pl.UInt32).alias(N_LINES_OF_ROW),
     )
+
+
+def _frame(rows: pa.RecordBatch | pa.Table) -> pl.DataFrame:
+    """Return Arrow rows as a frame; text or metadata that are not UTF-8 would stop polars, and not with an error."""
+    rows.validate(full=True)
+    frame = pl.from_arrow(pa.table(rows.columns, names=rows.schema.names))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def source(folder: Path, config: Config) -> Source:
@@ -177,7 +185,7 @@ def _columns(path: Path) -> tuple[str, ...]:
     """Return the columns of a file that are read."""
     try:
         schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, error) from None
     kinds = {field.name: field.type for field in schema}
     found = []
@@ -236,11 +244,8 @@ def describe(folder: Path, codes: pl.Series, dictionaries: Context) -> pl.DataFr
     """Keep the data set's code metadata; ICD titles and parents fill what it does not say."""
     known = pl.DataFrame({CODE: codes})
     if (folder / CODES_FILE).exists():
-        own = (
-            pl.read_parquet(folder / CODES_FILE)
-            .with_columns(col(CODE).cast(pl.String))
-            .drop(N_EVENTS, strict=False)
-        )
+        own = _read(folder / CODES_FILE, CODE).with_columns(col(CODE).cast(pl.String))
+        own = own.drop(N_EVENTS, strict=False)
         known = known.join(own.unique(CODE, keep="first"), on=CODE, how="left", maintain_order="left")
     titles = pl.Series([icd.describe(code) for code in codes.to_list()], dtype=pl.String)
     parents = pl.Series([icd.parents(code) or None for code in codes.to_list()], dtype=pl.List(pl.String))
@@ -262,7 +267,7 @@ def splits(folder: Path) -> pl.DataFrame | None:
     """
     if not (folder / SPLITS_FILE).exists():
         return None
-    given = pl.read_parquet(folder / SPLITS_FILE).select(
+    given = _read(folder / SPLITS_FILE, SUBJECT_ID, SPLIT).select(
         col(SUBJECT_ID).cast(pl.Int64), col(SPLIT).cast(pl.String)
     )
     strange = sorted(set(given[SPLIT].unique().drop_nulls()) - set(SPLITS))
@@ -271,6 +276,21 @@ def splits(folder: Path) -> pl.DataFrame | None:
             f"expected the splits {', '.join(SPLITS)} in {folder / SPLITS_FILE}; got {', '.join(strange)}"
         )
     return given
+
+
+def _read(path: Path, *columns: str) -> pl.DataFrame:
+    """Read a file of metadata that must have `columns`."""
+    try:
+        frame = _frame(pq.read_table(path))
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
+    for column in columns:
+        if column not in frame.columns:
+            raise SourceError(
+                f"expected a column '{column}' in {path}; got {', '.join(frame.columns)}: "
+                "restore it, or remove the file"
+            )
+    return frame
 
 
 def _dataset_name(folder: Path) -> str:
