@@ -290,10 +290,6 @@ def test_nothing_of_dask_is_imported_before_it_is_used():
     assert not {"dask", "distributed", "cloudpickle"} & set(imported.split())
 
 
-@pytest.mark.xfail(
-    raises=FileNotFoundError,
-    reason="temporary names hold only the process id, which repeats on other machines",
-)
 def test_two_writers_of_one_file_do_not_meet(tmp_path):
     target = tmp_path / "file"
 
