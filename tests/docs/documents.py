@@ -5,7 +5,7 @@
     ```sh                                              `attending …` runs in this process, `make …` must be a target
     ```text, ```toml, none                             only read
 
-Whatever a page says, studies are made tiny when they are written, and `/data/` is a folder of simulated data.
+Whatever a page says, studies are made tiny when they are written, and `/data/` is a folder of made-up data.
 """
 
 import re
@@ -19,8 +19,12 @@ import yaml
 from attending.cli.main import main
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-STAGES_WITH_WORKERS = ("ingest", "label", "tokenize")
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "data").glob("*.md")),
+]
+STAGES_WITH_WORKERS = ("ingest", "update", "export", "label", "tokenize")
 TINY_MODELS = {
     "retain": {"width": 8, "width_alpha": 8, "width_beta": 8},
     "transformer": {"width": 8, "n_layers": 1, "n_heads": 2},

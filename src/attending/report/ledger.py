@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attending.ledger.accounts import ABSENT, NOT_READ
+from attending.ledger.quarantine import Tally, add
 from attending.report.names import sentence
 
 FATES = ("header", "blank", "accepted", "quarantined", "not_read")
 COLUMNS = ("lines", *FATES, "events")
 Entry = Mapping[str, Any]
-Tally = Mapping[str, Mapping[str, int]]
+_MOST_FILES = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class LedgerRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerTable:
-    """The table, the reasons of what was set aside, and one sentence that sums up."""
+    """The table, the reasons of what was set aside, the rules for values, and one sentence that sums up."""
 
     columns: list[str] = field(default_factory=list)
     rows: list[LedgerRow] = field(default_factory=list)
@@ -32,17 +33,20 @@ class LedgerTable:
     notes: list[str] = field(default_factory=list)
     summary: str = "This source keeps no line ledger."
     sums: dict[str, int] = field(default_factory=dict)
+    values: list[tuple[str, str]] = field(default_factory=list)
     n_files: int = 0
 
 
 def ledger_table(ledger: Mapping[str, Any]) -> LedgerTable:
     """Lay out what `ledger.json` holds; an empty one says so."""
     entries: list[Entry] = ledger.get("files", [])
-    files = [entry for entry in entries if entry.get("status") not in (ABSENT, NOT_READ)]
-    if not files:
+    read = [entry for entry in entries if entry.get("status") not in (ABSENT, NOT_READ)]
+    if not read:
         return LedgerTable()
+    files = read if len(read) <= _MOST_FILES else _by_table(read)
     counts = [_counts(file) for file in files]
     sums = _sum([_counts(entry) for entry in entries])
+    sums["events"] = int(ledger.get("totals", {}).get("events", sums["events"]))
     shown = [name for name in COLUMNS if name != "not_read" or sums[name]]
     rows = [
         LedgerRow(name=file["file"], cells=_cells(count, shown))
@@ -59,8 +63,32 @@ def ledger_table(ledger: Mapping[str, Any]) -> LedgerTable:
         notes=_notes(entries),
         summary=_summary(sums),
         sums=sums,
-        n_files=len(files),
+        n_files=len(read),
+        values=_values(read),
     )
+
+
+def _by_table(files: Sequence[Entry]) -> list[Entry]:
+    """Add up the files of each table, for sources of more files than a person reads."""
+    tables: dict[str, list[Entry]] = {}
+    for file in files:
+        tables.setdefault(file.get("table", "") or "several tables", []).append(file)
+    return [_together(table, group) for table, group in tables.items()]
+
+
+def _together(table: str, files: Sequence[Entry]) -> Entry:
+    plain = [name for name in COLUMNS if name != "quarantined"]
+    return {name: sum(int(file.get(name, 0)) for file in files) for name in plain} | {
+        "file": f"{len(files)} files of {table}" if len(files) > 1 else files[0]["file"],
+        "quarantined": add(file.get("quarantined", {}) for file in files),
+        "values": add(file.get("values", {}) for file in files),
+    }
+
+
+def _values(files: Sequence[Entry]) -> list[tuple[str, str]]:
+    """Return how often each rule for written values was used."""
+    rules = add(file.get("parsed", {}) for file in files)
+    return [(rule, f"{sum(columns.values()):,}") for rule, columns in rules.items()]
 
 
 def _sum(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
