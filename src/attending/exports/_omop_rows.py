@@ -54,6 +54,7 @@ _INPATIENT, _OUTPATIENT, _NO_CONCEPT = 9201, 9202, 0
 _PRIMARY_DIAGNOSIS = 32902
 _BELOW, _ABOVE = 4171756, 4172704
 _UTF8, _ENGLISH = 32678, 4180186
+_REQUIRED_OF_PERSONS = ("gender_concept_id", "year_of_birth", "race_concept_id", "ethnicity_concept_id")
 _LONGEST, _LONGEST_STRING, _LONGEST_TITLE = 50, 60, 250
 _TABLE, _ROW, _PLACE = "_table", "_row", "_place"
 
@@ -82,6 +83,12 @@ def tables(coded: pl.DataFrame, first_event: int, *, extensions: bool) -> dict[s
     for name, make in _ROWS.items():
         made[name] = make(others.filter(col(_TABLE) == name).with_columns(_common()))
     return made
+
+
+def persons_without_events(subjects: pl.Series) -> pl.DataFrame:
+    """Return the rows of subjects of whom nothing is known."""
+    nothing = [pl.lit(0).alias(name) for name in _REQUIRED_OF_PERSONS]
+    return pl.DataFrame({"person_id": subjects}, schema={"person_id": cdm.ID}).with_columns(nothing)
 
 
 def domain() -> pl.Expr:

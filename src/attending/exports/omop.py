@@ -20,21 +20,25 @@ from 2,000,000,000 as OMOP asks, in the order of the codes.
 
 When an event became known, its rank, its place among the events of a moment, and facts without a time have no room
 in the CDM: with `extensions` they stand in columns that begin with `attending_`, which other tools pass over.
-Without, the tables are plain CDM, and facts without a time other than sex and race are left out.
+Without, the tables are plain CDM: facts without a time other than sex and race are left out, and a code of more than
+the 50 characters that `concept_code` has is cut and marked with the number of its concept.
 """
 
 import json
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import polars as pl
 from polars import col
 
 from attending import __version__
+from attending.artifact import write_atomic
 from attending.config import Settings
 from attending.exports import _omop_cdm as cdm
 from attending.exports import _omop_rows as rows
+from attending.ledger.outgoing import Part, Whole
 from attending.schema import (
     CODE,
     DESCRIPTION,
@@ -46,6 +50,7 @@ FIRST_CONCEPT = 2_000_000_000
 """From here on, OMOP leaves concept ids to those who make their own; the first is the vocabulary itself."""
 VOCABULARY = "MEDS"
 SUBJECT_IDS = "metadata/subject_ids.parquet"
+_MOMENT = "%Y-%m-%d %H:%M:%S%.f"
 _CDM_5_4 = 756265
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2099, 12, 31)
 _LONGEST_CODE, _LONGEST_NAME = 50, 255
@@ -56,54 +61,16 @@ class Config(Settings):
 
     format        `parquet` or `csv`
     extensions    write what the CDM has no room for in columns `attending_…`
-    name          what the data are called in `cdm_source`
+    title         what the data are called in `cdm_source`
     holder        who has them
     release_date  the day of their release, as `2026-01-31`; the export itself knows no calendar
     """
 
     format: Literal["parquet", "csv"] = "parquet"
     extensions: bool = True
-    name: str = "attending"
+    title: str = "attending"
     holder: str = "not stated"
     release_date: date = _FIRST_DAY
-
-
-class Part(Protocol):
-    """One shard of events: its number, how many events earlier shards hold, the artifact, where to write."""
-
-    @property
-    def number(self) -> int:
-        """Its number."""
-        ...
-
-    @property
-    def first_event(self) -> int:
-        """How many events earlier shards hold."""
-        ...
-
-    @property
-    def events(self) -> Path:
-        """The artifact of events."""
-        ...
-
-    @property
-    def out(self) -> Path:
-        """The folder that is written."""
-        ...
-
-
-class Whole(Protocol):
-    """The whole export: the artifact of events, where to write."""
-
-    @property
-    def events(self) -> Path:
-        """The artifact of events."""
-        ...
-
-    @property
-    def out(self) -> Path:
-        """The folder that is written."""
-        ...
 
 
 def write(events: pl.DataFrame, part: Part, config: Config) -> dict[str, int]:
@@ -118,7 +85,11 @@ def write(events: pl.DataFrame, part: Part, config: Config) -> dict[str, int]:
 
 
 def finish(whole: Whole, config: Config) -> None:
-    """Write the tables that are not of persons."""
+    """Write the tables that are not of persons, and the persons without any event."""
+    shards = sorted((whole.events / "data").glob("*.parquet"))
+    others = _with_source_ids(rows.persons_without_events(_eventless(whole.events, shards)), whole.events)
+    if others.height:
+        _write(whole.out / "person" / f"{len(shards):03}", others, "person", config)
     for name, frame in (
         ("concept", _concept_table(whole.events)),
         ("vocabulary", _vocabulary()),
@@ -137,11 +108,12 @@ def concepts(events: Path) -> pl.DataFrame:
 
 def _write(path: Path, frame: pl.DataFrame, table: str, config: Config) -> int:
     fitted = cdm.fitted(frame, table, extensions=config.extensions)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if config.format == "parquet":
-        fitted.write_parquet(path.with_name(f"{path.name}.parquet"))
-    else:
-        fitted.write_csv(path.with_name(f"{path.name}.csv"), datetime_format="%Y-%m-%d %H:%M:%S%.f")
+    write = (
+        fitted.write_parquet
+        if config.format == "parquet"
+        else partial(fitted.write_csv, datetime_format=_MOMENT)
+    )
+    write_atomic(path.with_name(f"{path.name}.{config.format}"), write)
     return fitted.height
 
 
@@ -155,6 +127,12 @@ def _with_source_ids(persons: pl.DataFrame, events: Path) -> pl.DataFrame:
     )
     named = persons.join(known.unique("person_id"), on="person_id", how="left", maintain_order="left")
     return named.with_columns(col("person_source_value").fill_null(own))
+
+
+def _eventless(events: Path, shards: list[Path]) -> pl.Series:
+    listed = pl.read_parquet(events / "metadata" / "subject_splits.parquet")[SUBJECT_ID]
+    found = [pl.read_parquet(shard, columns=[SUBJECT_ID])[SUBJECT_ID].unique() for shard in shards]
+    return listed.filter(~listed.is_in(pl.concat(found).implode())) if found else listed
 
 
 def _concept_table(events: Path) -> pl.DataFrame:
@@ -207,8 +185,8 @@ def _cdm_source(events: Path, config: Config) -> pl.DataFrame:
     described = json.loads((events / "metadata" / "dataset.json").read_text(encoding="utf-8"))
     return pl.DataFrame(
         {
-            "cdm_source_name": [config.name],
-            "cdm_source_abbreviation": [config.name[:25]],
+            "cdm_source_name": [config.title],
+            "cdm_source_abbreviation": [config.title[:25]],
             "cdm_holder": [config.holder],
             "source_description": [f"Events of {described.get('dataset_name', 'unknown')}"],
             "cdm_etl_reference": [f"attending {__version__}"],
