@@ -27,6 +27,7 @@ from attending.schema import CODE
 Index = Literal["elixhauser", "charlson"]
 Weights = Literal["van_walraven", "charlson", "quan"]
 SCORE = "score"
+_PREFIX_LENGTHS = (3, 5)
 _WEIGHTS: dict[Weights, tuple[Index, int]] = {
     "van_walraven": ("elixhauser", 0),
     "charlson": ("charlson", 0),
@@ -52,12 +53,15 @@ def of_code(code: str, index: Index) -> tuple[str, ...]:
     return of_bare(system, bare, index) if system else ()
 
 
-@cache
 def of_bare(system: System, bare: str, index: Index) -> tuple[str, ...]:
     """Return the comorbidities that a diagnosis without dot counts as."""
     prefixes = _prefixes(index, system)
-    found = (prefixes.get(bare[:length], ()) for length in range(2, len(bare) + 1))
-    return tuple(dict.fromkeys(name for names in found for name in names))
+    found: tuple[str, ...] = ()
+    for length in range(_PREFIX_LENGTHS[0], min(_PREFIX_LENGTHS[1], len(bare)) + 1):
+        more = prefixes.get(bare[:length])
+        if more:
+            found += more
+    return tuple(dict.fromkeys(found)) if len(found) > 1 else found
 
 
 def without_mild_forms(present: Iterable[str]) -> set[str]:

@@ -43,7 +43,7 @@ SYSTEM_OF_PREFIX: dict[str, System] = {
     PROCEDURE_ICD10: ICD10_PROCEDURES,
 }
 _PREFIX_OF_SYSTEM = {system: prefix for prefix, system in SYSTEM_OF_PREFIX.items()}
-_GROUPS: dict[System, str] = {ICD9CM: CCS, ICD10CM: CCSR}
+GROUPS: dict[System, str] = {ICD9CM: CCS, ICD10CM: CCSR}
 _SHORTEST = 3
 _N_EXAMPLES = 2
 _PREGNANCY = "O"  # its chapter repeats every other; it names a group only where nothing else does
@@ -59,7 +59,7 @@ def group(codes: Iterable[str], vocabulary: Vocabulary) -> dict[str, str]:
 def three_character(code: str) -> str:
     """Return the category of a diagnosis, as an event code; any other code is returned as it is."""
     system, bare = split(code)
-    if system is None or system not in _GROUPS:
+    if system is None or system not in GROUPS:
         return code
     return _join(_PREFIX_OF_SYSTEM[system], icd_tree.category(system, bare))
 
@@ -67,12 +67,12 @@ def three_character(code: str) -> str:
 def ccs(code: str) -> str:
     """Return the CCSR or CCS group of a diagnosis; any other code is returned as it is."""
     system, bare = split(code)
-    if system is None or system not in _GROUPS:
+    if system is None or system not in GROUPS:
         return code
     found = nearest_group(system, bare)
     if found:
-        return _join(_GROUPS[system], found)
-    return _join(_GROUPS[system], UNMAPPED, icd_tree.category(system, bare))
+        return _join(GROUPS[system], found)
+    return _join(GROUPS[system], UNMAPPED, icd_tree.category(system, bare))
 
 
 def describe(code: str) -> str | None:
@@ -96,7 +96,7 @@ def parents(code: str) -> list[str]:
     system, bare = split(code)
     if system is None:
         return []
-    grouped = [ccs(code).replace(SEPARATOR, "/")] if system in _GROUPS else []
+    grouped = [ccs(code).replace(SEPARATOR, "/")] if system in GROUPS else []
     return [icd_tree.term(system, bare), *grouped]
 
 

@@ -29,7 +29,7 @@ def describe(codes: pl.Series, labels: Labels) -> pl.DataFrame:
 
 def name(code: str, labels: Labels) -> str:
     """Return one code's name; there always is one."""
-    return icd.describe(code) or _labelled(code, labels) or _PLAIN.get(code) or _words(code)
+    return icd.describe(code) or _labelled(code, labels) or plain_words(code)
 
 
 def _labelled(code: str, labels: Labels) -> str | None:
@@ -43,7 +43,10 @@ def _labelled(code: str, labels: Labels) -> str | None:
     return None
 
 
-def _words(code: str) -> str:
+def plain_words(code: str) -> str:
+    """Return the words of a code itself: `INSURANCE//Medicare` is "Insurance: Medicare"."""
+    if code in _PLAIN:
+        return _PLAIN[code]
     first, *rest = code.split(SEPARATOR)
     known = ", ".join(part for part in rest if part != UNKNOWN)
     title = " ".join(word if word in _ACRONYMS else word.lower() for word in first.split("_"))
