@@ -38,6 +38,7 @@ from attending.artifact import write_atomic
 from attending.config import Settings
 from attending.exports import _omop_cdm as cdm
 from attending.exports import _omop_rows as rows
+from attending.exports._omop_places import persons_without_events
 from attending.ledger.outgoing import Part, Whole
 from attending.schema import (
     CODE,
@@ -87,7 +88,7 @@ def write(events: pl.DataFrame, part: Part, config: Config) -> dict[str, int]:
 def finish(whole: Whole, config: Config) -> None:
     """Write the tables that are not of persons, and the persons without any event."""
     shards = sorted((whole.events / "data").glob("*.parquet"))
-    others = _with_source_ids(rows.persons_without_events(_eventless(whole.events, shards)), whole.events)
+    others = _with_source_ids(persons_without_events(_eventless(whole.events, shards)), whole.events)
     if others.height:
         _write(whole.out / "person" / f"{len(shards):03}", others, "person", config)
     for name, frame in (
