@@ -22,7 +22,7 @@ class Addresses:
             return None
         own = reference.identifier
         if own is not None and own.system == fhir.OWN_IDS:
-            return own.value
+            return own.value or None
         return self._id(reference.reference, kind)
 
     def visit(self, reference: Reference | None) -> str | None:
@@ -41,7 +41,7 @@ class Addresses:
             found, name = self.entries[address]
             return name if found == kind else None
         if address.startswith("urn:"):
-            return address.rpartition(":")[2]
+            return address.rpartition(":")[2] or None
         parts = address.partition("/_history/")[0].split("/")
         return parts[-1] or None if len(parts) > 1 and parts[-2] == kind else None
 

@@ -75,7 +75,7 @@ def _updated(resource: Resource) -> str | None:
 def _row(resource: Resource, at: Addresses, said: Happened) -> Row:
     mine = own(resource.extension) if resource.extension else NOTHING
     return (
-        resource.id,
+        resource.id or None,
         _updated(resource),
         at.id(said.subject, "Patient"),
         at.visit(said.visit),
@@ -114,9 +114,9 @@ def patient(one: resources.Patient, at: Addresses) -> Row:
     hour = next((extension.value_date_time for extension in beside if extension.url == _BIRTH_TIME), None)
     named = next((ours.value for ours in one.identifier or () if ours.system == fhir.OWN_IDS), None)
     return (
-        one.id,
+        one.id or None,
         _updated(one),
-        named or one.id,
+        named or one.id or None,
         _SEXES.get(one.gender or ""),
         sex.order,
         _us_core(one, "race"),
@@ -155,7 +155,7 @@ def encounter(one: resources.Encounter, at: Addresses) -> Row:
         None,
     )
     return (
-        one.id,
+        one.id or None,
         _updated(one),
         at.id(one.subject, "Patient"),
         named or one.id,
