@@ -1,9 +1,9 @@
-"""OMOP: what becomes which code, when it is known, and how the MIMIC-IV demo in OMOP compares with its CSV."""
+"""OMOP: what becomes which code, when it is known, and which files are read."""
 
 import csv
 import json
 import shutil
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from pathlib import Path
 
 import meds
@@ -189,12 +189,9 @@ def test_codes_have_names_and_parents(out):
     assert codes[DESCRIPTION].null_count() == 0
     assert known["LAB//LOINC//2345-7//mg/dL"][DESCRIPTION] == "Glucose in serum or plasma (mg/dL)"
     assert known["HCPCS//99213"][DESCRIPTION] == "Office visit"
-    assert known["HCPCS//99213"][PARENT_CODES] == ["CPT4/99213"]
-    assert known["DIAGNOSIS//ICD//10//I509"][PARENT_CODES] == [
-        "ICD10CM/I50.9",
-        "CCSR/CIR019",
-        "SNOMED/84114007",
-    ]
+    assert "CPT4/99213" in known["HCPCS//99213"][PARENT_CODES]
+    terms = {"ICD10CM/I50.9", "CCSR/CIR019", "SNOMED/84114007"}
+    assert terms <= set(known["DIAGNOSIS//ICD//10//I509"][PARENT_CODES])
 
 
 def test_ancestors_one_level_up_are_parents(tmp_path):
@@ -443,122 +440,3 @@ def test_small_shards_give_the_same_events(folder, events, tmp_path):
     many = read(folder, tmp_path / "out", sizes)
     assert len(list((tmp_path / "out" / "data").glob("*.parquet"))) > 1
     assert many.sort(SUBJECT_ID, maintain_order=True).equals(events)
-
-
-# Real data ----------------------------------------------------------------------------------------
-
-# Visit concepts of the demo's admissions. It files the five stays of the kind AMBULATORY OBSERVATION as visits to a
-# clinic (38004207), as it does 577 days on which something was recorded outside every admission.
-DEMO_STAYS = (9201, 262, 8870, 581385, 8883)
-HERE = "mimic-iv-demo-omop"
-
-
-@pytest.fixture(scope="module")
-def demo(shared_data, tmp_path_factory) -> dict[str, pl.DataFrame]:
-    """Events of the MIMIC-IV demo from its CSV and from its OMOP tables, with the subjects of the CSV."""
-    folder = tmp_path_factory.mktemp("demo")
-    here = read(shared_data(HERE), folder / "omop", stays=DEMO_STAYS)
-    ingest(Component(name="mimic4"), shared_data("mimic-iv-demo"), folder / "csv", engine=Local(1))
-    persons = pl.read_csv(shared_data(HERE) / "person.csv.gz").select(
-        col("person_id").alias(SUBJECT_ID), col("person_source_value").cast(pl.Int64).alias("mimic")
-    )
-    visits = pl.read_csv(shared_data(HERE) / "visit_occurrence.csv.gz").select(
-        col("visit_occurrence_id").alias(VISIT_ID),
-        col("visit_source_value").str.split("|").list.get(1).cast(pl.Int64, strict=False).alias("hadm_id"),
-    )
-    mapped = here.join(persons, on=SUBJECT_ID).join(visits, on=VISIT_ID, how="left")
-    mapped = mapped.with_columns(col("mimic").alias(SUBJECT_ID), col("hadm_id").alias(VISIT_ID))
-    return {"omop": mapped, "csv": pl.read_parquet(folder / "csv" / "data" / "*.parquet")}
-
-
-def counted(events: pl.DataFrame, prefix: str) -> pl.DataFrame:
-    """Count each code of each stay."""
-    chosen = events.filter(col(CODE).str.starts_with(prefix))
-    return chosen.group_by(SUBJECT_ID, VISIT_ID, CODE).len()
-
-
-def both(demo: dict[str, pl.DataFrame], prefix: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return the counts of the CSV, those of the OMOP tables, and those that are equal in both."""
-    csv_counts, omop_counts = counted(demo["csv"], prefix), counted(demo["omop"], prefix)
-    keys = [SUBJECT_ID, VISIT_ID, CODE, "len"]
-    return csv_counts, omop_counts, csv_counts.join(omop_counts, on=keys, nulls_equal=True)
-
-
-@pytest.mark.shared
-def test_the_demo_in_omop_has_the_rows_that_its_description_counts(shared_data, tmp_path):
-    events = read(shared_data(HERE), tmp_path / "out")
-    ledger = json.loads((tmp_path / "out" / "ledger.json").read_text())
-    accepted = {file["table"]: file["accepted"] for file in ledger["files"] if file["table"]}
-    assert accepted["person"] == 100
-    assert accepted["visit_occurrence"] == 852
-    assert accepted["condition_occurrence"] == 16_441
-    assert accepted["drug_exposure"] == 18_229
-    assert accepted["procedure_occurrence"] == 18_447
-    assert ledger["totals"]["quarantined"] == 0
-    assert events[SUBJECT_ID].n_unique() == 100
-
-
-@pytest.mark.shared
-def test_admissions_and_discharges_of_the_demo_agree_with_the_csv(demo):
-    """270 of 275 admissions are there with the same kind and origin; the others are clinic visits here."""
-    csv_counts, omop_counts, same = both(demo, "HOSPITAL_ADMISSION//")
-    assert (csv_counts["len"].sum(), omop_counts["len"].sum(), same["len"].sum()) == (275, 270, 270)
-    missing = csv_counts.join(omop_counts, on=[SUBJECT_ID, VISIT_ID], how="anti")
-    assert missing[CODE].str.contains("AMBULATORY OBSERVATION").all()
-    clinic = demo["omop"].filter(col(CODE) == "ENCOUNTER//AMBULATORY OBSERVATION")
-    assert set(missing[VISIT_ID]) == set(clinic[VISIT_ID].drop_nulls())
-    csv_counts, omop_counts, same = both(demo, "HOSPITAL_DISCHARGE//")
-    assert (omop_counts["len"].sum(), same["len"].sum()) == (270, 270)
-
-
-@pytest.mark.shared
-def test_diagnoses_of_the_demo_agree_with_the_csv(demo):
-    """All 3,640 are in the same stay of the CSV; the CSV's others are in tables that this copy lacks."""
-    csv_counts, omop_counts, same = both(demo, "DIAGNOSIS//")
-    assert (csv_counts["len"].sum(), omop_counts["len"].sum(), same["len"].sum()) == (4_506, 3_640, 3_640)
-    others = csv_counts.join(omop_counts, on=[SUBJECT_ID, VISIT_ID, CODE], how="anti")
-    conditions = set(omop_counts[CODE])
-    assert not others.filter(col(CODE).is_in(conditions)).height  # a code is here always or never
-
-
-@pytest.mark.shared
-def test_procedures_of_the_demo_agree_with_the_csv(demo):
-    """ICD-9 procedures have not been mapped here at all, and some ICD-10 and HCPCS codes are in absent tables."""
-    csv_counts, omop_counts, same = both(demo, "PROCEDURE//ICD//10//")
-    assert (csv_counts["len"].sum(), omop_counts["len"].sum(), same["len"].sum()) == (321, 305, 305)
-    csv_counts, omop_counts, same = both(demo, "PROCEDURE//ICD//9//")
-    assert (csv_counts["len"].sum(), omop_counts["len"].sum()) == (401, 0)
-    csv_counts, omop_counts, same = both(demo, "HCPCS//")
-    assert (csv_counts["len"].sum(), omop_counts["len"].sum(), same["len"].sum()) == (61, 32, 32)
-
-
-@pytest.mark.shared
-def test_times_of_the_demo_are_those_of_the_csv_shifted_by_days(demo):
-    """Years are shifted, so a subject's shift differs by a leap day; a stay starts where the emergency visit did."""
-    discharged, admitted = (
-        demo["csv"]
-        .filter(col(CODE).str.starts_with(prefix))
-        .group_by(SUBJECT_ID, VISIT_ID)
-        .agg(col(TIME).min().alias(prefix))
-        for prefix in ("HOSPITAL_DISCHARGE", "HOSPITAL_ADMISSION")
-    )
-    registered = (
-        demo["csv"].filter(col(CODE) == "ED_REGISTRATION").select(VISIT_ID, col(TIME).alias("registered"))
-    )
-    ours = demo["omop"].filter(col(CODE).str.starts_with("HOSPITAL_"))
-    ours = ours.group_by(VISIT_ID).agg(col(TIME).min().alias("start"), col(TIME).max().alias("end"))
-    stays = discharged.join(admitted, on=[SUBJECT_ID, VISIT_ID]).join(registered, on=VISIT_ID, how="left")
-    stays = stays.join(ours, on=VISIT_ID).filter(
-        col("end").dt.time() != DAY_END
-    )  # a discharge at midnight is a day
-    shift = col("HOSPITAL_DISCHARGE") - col("end")
-    stays = stays.with_columns(shift.alias("shift"), shift.dt.total_seconds().alias("seconds"))
-    assert (stays["seconds"] % 86_400 == 0).all()
-    spread = stays.group_by(SUBJECT_ID).agg(col("shift").max() - col("shift").min())["shift"]
-    assert spread.max() <= timedelta(days=1)
-    came = pl.min_horizontal("HOSPITAL_ADMISSION", "registered")
-    off = stays.select((came - col("start") - col("shift")).alias("off"), "start").filter(
-        col("start").dt.time() != DAY_END
-    )
-    assert off["off"].abs().max() <= timedelta(days=1)
-    assert (off["off"] == timedelta()).mean() > 0.95
