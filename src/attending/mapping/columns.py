@@ -12,8 +12,9 @@ below `columns`.
 """
 
 from collections.abc import Callable, Iterable
-from typing import cast
+from typing import cast, get_args
 
+from attending.errors import nearest
 from attending.ledger import table as ledger
 from attending.mapping.names import Use, Want
 from attending.mapping.place import Place
@@ -51,8 +52,10 @@ class Columns:
             ConfigError: if a kind is unknown.
         """
         for name, raw in file.columns.items():
-            values = {"kind": raw} if isinstance(raw, str) else raw
-            self._declared[table, name] = place["columns"][name].build(Column, values)
+            at = place["columns"][name]
+            if isinstance(raw, str) and raw not in get_args(Kind):
+                raise at.error(f"no kind of column named '{raw}'{nearest(raw, list(get_args(Kind)))}")
+            self._declared[table, name] = at.build(Column, {"kind": raw} if isinstance(raw, str) else raw)
 
     def use(self, uses: Iterable[Use]) -> None:
         """Note what columns are used for."""

@@ -164,8 +164,7 @@ def _join(
         raise place.error("a join with a dictionary needs the key 'by'")
     names.joins[name] = other
     pairs = [
-        (Use(names.table, own, "any", place), Use(other, theirs, "any", place))
-        for own, theirs in on.items()
+        (Use(names.table, own, "any", place), Use(other, theirs, "any", place)) for own, theirs in on.items()
     ]
     names.uses += [use for pair in pairs for use in pair]
     own = tuple(SUBJECT_ID if column == names.subject else column for column in on)
