@@ -155,7 +155,9 @@ def _own_rows(own: pl.DataFrame | None) -> pl.DataFrame:
         (col(name) if name in own.columns else pl.lit(None)).cast(dtype).alias(alias)
         for name, (alias, dtype) in columns.items()
     ]
-    return own.select(col(CODE).cast(pl.String), *held).unique(CODE, keep="first", maintain_order=True)
+    rows = own.select(col(CODE).cast(pl.String), *held).unique(CODE, keep="first", maintain_order=True)
+    known = pl.element().filter(~pl.element().str.contains(f"/{icd.UNMAPPED}/"))
+    return rows.with_columns(col("own_parents").list.drop_nulls().list.eval(known))
 
 
 def _user_rows(rows: pl.DataFrame, vocabularies: Vocabularies | None) -> pl.DataFrame:
