@@ -447,7 +447,7 @@ def test_a_folder_without_fhir_or_without_patients_is_refused(tmp_path):
 def test_the_events_do_not_depend_on_blocks_parts_and_shards(tmp_path):
     folder = fhir.write(tmp_path / "in")
     whole, _ = read(folder, tmp_path / "whole")
-    cut, _ = read(folder, tmp_path / "cut", Sizes(block_bytes=6000, part_bytes=9000, shard_bytes=150_000))
+    cut, _ = read(folder, tmp_path / "cut", Sizes(block_bytes=15_000, part_bytes=30_000, shard_bytes=150_000))
     assert whole.sort(SUBJECT_ID, maintain_order=True).equals(cut.sort(SUBJECT_ID, maintain_order=True))
     assert len(list((tmp_path / "cut" / "data").glob("*.parquet"))) > 1
 

@@ -64,8 +64,6 @@ _NAMES = {
     f"{_OID}.6.73": "ATC",
     "http://dicom.nema.org/resources/ontology/DCM": "DCM",
 }
-FOREIGN = ("SNOMED", "LOINC", "RxNorm", "NDC", "CVX", "ATC", "DCM")
-"""Vocabularies whose names are not ours to ship."""
 
 
 def vocabulary(system: str) -> str:

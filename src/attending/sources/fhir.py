@@ -51,9 +51,7 @@ from attending.ledger.context import Context
 from attending.ledger.files import text_bytes
 from attending.ledger.table import Source
 from attending.ledger.units import Unit, fingerprint_of
-from attending.ontology import icd, naming
-from attending.ontology.fhir import FOREIGN
-from attending.schema import CODE, DESCRIPTION, PARENT_CODES, SEPARATOR
+from attending.schema import CODE, DESCRIPTION, PARENT_CODES
 from attending.sources._fhir_reader import SCHEMAS, Document, Lines
 from attending.sources._fhir_tables import CODE_SYSTEM, PATIENT, tables
 
@@ -102,24 +100,11 @@ def source(folder: Path, config: Config) -> Source:
 
 
 def describe(codes: pl.Series, dictionaries: Context) -> pl.DataFrame:
-    """Name codes: ICD titles, and the names that an export of ours brings; others have their display."""
+    """Name codes as an export of ours named them."""
     names = dictionaries[CODE_SYSTEM]["names"].explode().drop_nulls().struct.unnest()
-    given = dict(names.drop_nulls().iter_rows()) if names.height else {}
-    unique = codes.to_list()
-    return pl.DataFrame(
-        {
-            CODE: unique,
-            DESCRIPTION: [given.get(code) or _name(code) for code in unique],
-            PARENT_CODES: [icd.parents(code) for code in unique],
-        },
-        schema={CODE: pl.String, DESCRIPTION: pl.String, PARENT_CODES: pl.List(pl.String)},
-    )
-
-
-def _name(code: str) -> str | None:
-    """Name an ICD code, or one of our own making; what other vocabularies call theirs, the data must say."""
-    foreign = any(f"{SEPARATOR}{system}{SEPARATOR}" in code for system in FOREIGN)
-    return icd.describe(code) if foreign else naming.name(code, {})
+    given = names.rename({"code": CODE, "display": DESCRIPTION}).unique(CODE, keep="last")
+    known = pl.DataFrame({CODE: codes}).join(given, on=CODE, how="left", maintain_order="left")
+    return known.with_columns(pl.lit(None, pl.List(pl.String)).alias(PARENT_CODES))
 
 
 def _units(folder: Path, zone: str | None) -> list[Unit]:
