@@ -168,6 +168,7 @@ def _visit(made: dict[str, list[Row]], person: int, visit: int, start: datetime,
                 "visit_detail_concept_id": 9201,
                 **_moment("visit_detail_start", start + timedelta(hours=1)),
                 "visit_detail_source_concept_id": 2000000500,
+                "visit_detail_source_value": "W7",
                 "care_site_id": 1,
                 "visit_occurrence_id": visit,
             }
@@ -240,6 +241,7 @@ def _visit(made: dict[str, list[Row]], person: int, visit: int, start: datetime,
         value_as_concept_id=None,
         unit_concept_id=None,
         unit_source_value=None,
+        value_source_value=None,
     )
     if person % 4 == 0:
         _row(made, "device_exposure", "device", (person, visit), start, moment="device_exposure_start",
