@@ -178,22 +178,26 @@ def _ledger() -> dict[str, Any]:
         )  # fmt: skip
 
     labs = file("labevents", 1204551, 1204551, {"not a number": {"itemid": 17}})
-    return to_json(
-        [
-            file("patients", 5000, 10210, {}),
-            file(
-                "admissions",
-                21483,
-                64101,
-                {"duplicate admission": {"hadm_id": 2}, "death before birth": {"": 1}},
-            ),
-            file("diagnoses_icd", 187212, 187212, {"wrong number of fields": {"": 3}}),
-            file("prescriptions", 301877, 301877, {}),
-            replace(labs, values={"not a number": {"valuenum": 1204}}, missing_columns=["storetime"]),
-            Account(file="icu/chartevents", table="chartevents", status=ABSENT),
-            Account(file="hosp/poe.csv.gz", status=NOT_READ, lines=6021, not_read=6021),
-        ]
-    )
+    files = [
+        file("patients", 5000, 10210, {}),
+        file(
+            "admissions",
+            21483,
+            64101,
+            {"duplicate admission": {"hadm_id": 2}, "death before birth": {"": 1}},
+        ),
+        file("diagnoses_icd", 187212, 187212, {"wrong number of fields": {"": 3}}),
+        file("prescriptions", 301877, 301877, {}),
+        replace(
+            labs,
+            values={"not a number": {"valuenum": 1204}},
+            parsed={"above a limit": {"value": 312}, "words": {"value": 7121}},
+            missing_columns=["storetime"],
+        ),
+        Account(file="icu/chartevents", table="chartevents", status=ABSENT),
+        Account(file="hosp/poe.csv.gz", status=NOT_READ, lines=6021, not_read=6021),
+    ]
+    return to_json(files, {one.table: one.events for one in files if one.events})
 
 
 def _labels(out: Path, events: Path, generator: np.random.Generator) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from attending import config as settings
 from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, writing
 from attending.config import Component
-from attending.engine.local import Local
+from attending.engine.choose import choose
 from attending.errors import ConfigError, nearest
 from attending.progress import in_words, say
 from attending.stages.explain import Config as ExplainConfig
@@ -39,7 +39,12 @@ class Study:
     def __init__(self, config: StudyConfig | None = None, **values: Any) -> None:  # noqa: ANN401 - settings
         self.config = config or settings.build(StudyConfig, values, where="Study(…)")
         check(self.config)
-        self.engine = Local(self.config.workers)
+        self.engine = choose(
+            self.config.workers,
+            self.config.scheduler,
+            self.folder,
+            *([self.config.data] if self.config.data else []),
+        )
 
     @classmethod
     def from_yaml(cls, path: Path | str, *overrides: str) -> Self:
@@ -109,6 +114,7 @@ class Study:
             engine=self.engine,
             split=self.config.split,
             seed=self.config.seed,
+            vocabularies=self.config.vocabularies,
         )
 
     def label(self) -> Manifest:

@@ -30,21 +30,25 @@ class Explained(ExplainConfig):
 class StudyConfig(Settings):
     """A whole study, as its YAML file states it.
 
-    data       the folder of raw files; left out where the study simulates its own
-    simulate   make a cohort in the layout of MIMIC-IV first, and study that
-    truth      a simulator's truth, for the ceiling that no model can pass
-    train      how models are trained; `train_each: {transformer: {epochs: 5}}` differs for one of them
-    models     what is trained, beside the baselines, which are always on unless `baselines: []` says otherwise
+    data            the folder of raw files; left out where the study simulates its own
+    simulate        make a cohort in the layout of MIMIC-IV first, and study that
+    vocabularies    a folder of terminology files of one's own: more names and parents of codes
+    truth           a simulator's truth, for the ceiling that no model can pass
+    scheduler       a dask scheduler's address or file: table work runs on its workers
+    train           how models are trained; `train_each: {transformer: {epochs: 5}}` differs for one of them
+    models          what is trained, beside the baselines, which are always on unless `baselines: []` says otherwise
     """
 
     name: str
     output: Path
     seed: int = 0
     workers: int | None = None
+    scheduler: str = ""
     data: Path | None = None
     simulate: SimulateConfig | None = None
     truth: Path | None = None
     source: Component = Component(name="mimic4")
+    vocabularies: Path | None = None
     split: Split = Split()
     task: Component = Component(name="next_diagnoses")
     tokens: TokenConfig = TokenConfig()

@@ -325,7 +325,7 @@ def test_every_code_has_a_name_and_its_count(demo, demo_events):
     assert codes[N_EVENTS].sum() == demo_events.height
     assert set(codes[CODE]) == set(demo_events[CODE].unique())
     icd = codes.filter(pl.col(CODE).str.starts_with("DIAGNOSIS"))
-    assert (icd[PARENT_CODES].list.len() == 2).all()
+    assert (icd[PARENT_CODES].list.len() >= 2).all()
     assert not (icd[DESCRIPTION] == icd[CODE]).any()
 
 

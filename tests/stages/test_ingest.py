@@ -244,6 +244,15 @@ def test_a_source_without_a_subject_stops_the_ingest(tmp_path, nothing):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_admission_of_two_subjects_is_that_of_the_first(tmp_path):
+    stolen = ADMISSIONS.split("\n")[2].replace("1,12,", "4,12,", 1)
+    assert stolen.startswith("4,12,")
+    run(write(tmp_path / "raw", admissions=ADMISSIONS + stolen + "\n"), tmp_path / "out")
+    found = ledger(tmp_path / "out")["hosp/admissions.csv"]
+    assert found["quarantined"] == {"hadm_id of another subject": {"hadm_id": 1}}
+    assert counts(tmp_path / "out") == CLEAN_EVENTS
+
+
 def test_a_duplicated_admission_is_set_aside_once(tmp_path, capsys):
     again = ADMISSIONS.split("\n")[1]
     run(write(tmp_path / "raw", admissions=ADMISSIONS + again + "\n"), tmp_path / "out")

@@ -20,14 +20,10 @@ Scheduler = Annotated[
 
 
 def engine_of(workers: int | None, scheduler: str, out: Path, *reads: Path) -> "Engine":
-    """Return where the work of a command runs: processes of this machine, or a cluster's workers."""
-    if scheduler:
-        from attending.engine.dask import Dask
+    """Return where the work of a command runs."""
+    from attending.engine.choose import choose
 
-        return Dask(scheduler, writes=out.absolute().parent, reads=reads)
-    from attending.engine.local import Local
-
-    return Local(workers)
+    return choose(workers, scheduler, out.absolute().parent, *reads)
 
 
 def given_by(overrides: tuple[str, ...], *sections: str) -> dict[str, dict[str, Any]]:

@@ -47,7 +47,11 @@ def event(
     if time is not None:
         frame = frame.filter(time.is_not_null())
     happened = _typed(time, TIME)
-    known = happened if available is None else pl.max_horizontal(happened, available.cast(MICROSECONDS, strict=False))
+    known = (
+        happened
+        if available is None
+        else pl.max_horizontal(happened, available.cast(MICROSECONDS, strict=False))
+    )
     return frame.select(
         pl.col(SUBJECT_ID),
         happened.alias(TIME),
@@ -81,4 +85,7 @@ def first_of(*moments: pl.Expr) -> pl.Expr:
 
 def _typed(value: pl.Expr | None, column: str) -> pl.Expr:
     dtype = EVENTS.columns[column]
-    return pl.lit(None, dtype) if value is None else value.cast(dtype, strict=False)
+    if value is None:
+        return pl.lit(None, dtype)
+    typed = value.cast(dtype, strict=False)
+    return pl.when(typed.is_finite()).then(typed) if column == NUMERIC_VALUE else typed

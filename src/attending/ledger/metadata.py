@@ -13,17 +13,17 @@ from attending.ledger.lines import blocks
 from attending.ledger.quarantine import TABLE_OF_ROW, UNIT_OF_ROW
 from attending.ledger.table import Source
 from attending.ledger.units import Unit
+from attending.ontology import terms
+from attending.ontology.vocabularies import Vocabularies
 from attending.schema import (
     CODE,
     CODES,
-    DESCRIPTION,
     EXTENSION_COLUMNS,
     FILE,
     LINE,
     MEDS_VERSION,
     N_EVENTS,
     N_LINES,
-    PARENT_CODES,
     RAW,
     SOURCE_ID,
     SPLIT,
@@ -34,18 +34,25 @@ from attending.schema import (
 from attending.splits import split_of
 
 
-def write_codes(path: Path, counted: list[Path], source: Source, dictionaries: Context) -> int:
-    """Write every code of the data, its name, its parents and the number of its events; return how many."""
+def write_codes(
+    path: Path,
+    counted: list[Path],
+    source: Source,
+    dictionaries: Context,
+    vocabularies: Vocabularies | None = None,
+) -> int:
+    """Write every code of the data, its name, its parents and the number of its events; return how many.
+
+    What the source knows of a code comes first, then the user's vocabularies, then public tables.
+    """
     counts = pl.concat([pl.read_parquet(file) for file in counted])
     counts = counts.group_by(CODE).agg(pl.col(N_EVENTS).sum()).sort(CODE)
-    known = source.describe(counts[CODE], dictionaries)
-    codes = counts if known is None else counts.join(known, on=CODE, how="left", maintain_order="left")
-    absent = [
-        pl.lit(None, dtype).alias(name)
-        for name, dtype in ((DESCRIPTION, pl.String), (PARENT_CODES, pl.List(pl.String)))
-        if name not in codes.columns
-    ]
-    codes = codes.with_columns(absent)
+    own = source.describe(counts[CODE], dictionaries)
+    known = terms.describe(counts[CODE], own, vocabularies)
+    codes = counts.join(known, on=CODE, how="left", maintain_order="left")
+    if own is not None:
+        more = own.select(CODE, *(name for name in own.columns if name not in codes.columns))
+        codes = codes.join(more, on=CODE, how="left", maintain_order="left")
     first = list(CODES.columns)
     codes = codes.select(*first, *(name for name in codes.columns if name not in first))
     parquet.write(path, CODES.check(codes, str(path)))

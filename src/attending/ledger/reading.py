@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +23,7 @@ from attending.ledger.units import Block, Reader, Unit
 MISSING_COLUMN = "missing column"
 READ, EMPTY = "read", "empty"
 _ROWS_PER_BATCH = 500_000
+_FILLER = "_filler"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,7 +271,7 @@ def _read_parquet(part: Part, file: _File) -> tuple[list[Receipt], Tail]:
             _stage_batch(part, file, index, first, frame, void)
             for index, first, frame in _batches(opened, part, columns)
         ]
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot read {file.path}: {type(error).__name__}; copy it again") from None
     status = f"{MISSING_COLUMN} '{void}'" if void else READ
     return receipts, Tail(n_lines=opened.metadata.num_rows, missing=missing, status=status)
@@ -289,11 +289,12 @@ def _batches(
 
 
 def _of_batch(batch: pa.RecordBatch, columns: dict[str, str]) -> pl.DataFrame:
-    numbers = pa.array(np.zeros(batch.num_rows, np.int8))
-    frame = pl.from_arrow(batch.append_column("_", numbers))  # a batch without columns keeps its rows
+    batch.validate(full=True)  # damaged text would stop the process
+    arrays = [*batch.columns, pa.nulls(batch.num_rows, pa.int8())]  # rows without columns are rows
+    frame = pl.from_arrow(pa.table(arrays, names=[*batch.schema.names, _FILLER]))
     assert isinstance(frame, pl.DataFrame)
     texts = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Categorical | pl.Enum)]
-    return frame.drop("_").rename(columns).with_columns(pl.col(texts).cast(pl.String)) if columns else frame
+    return frame.rename(columns).with_columns(pl.col(texts).cast(pl.String))
 
 
 def _stage_batch(part: Part, file: _File, index: int, first: int, frame: pl.DataFrame, void: str) -> Receipt:

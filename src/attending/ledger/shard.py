@@ -17,7 +17,7 @@ from attending import parquet
 from attending.artifact import write_atomic, write_json
 from attending.engine import shuffle
 from attending.errors import LedgerError
-from attending.ledger import quarantine
+from attending.ledger import quarantine, staging
 from attending.ledger.context import Context
 from attending.ledger.events import COLUMNS
 from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW, TABLE_OF_ROW, UNIT_OF_ROW, Tally
@@ -40,6 +40,7 @@ class Shard:
     tables: tuple[Table, ...]
     chunks: dict[str, list[Path]]
     subjects: str | None
+    shared: dict[str, Path]
     rows: Path
     out: Path
 
@@ -92,7 +93,7 @@ def assemble(shard: Shard) -> ShardCounts:
     n_events: dict[str, int] = {}
     set_aside: list[pl.DataFrame] = []
     for table in (one for one in shard.tables if not one.dictionary):
-        rows, faults = _checked(table, _staged(shard, table), shard.subjects, context)
+        rows, faults = _checked(table, _staged(shard, table), shard, context)
         for unit, n in rows.group_by(UNIT_OF_ROW).agg(pl.col(N_LINES_OF_ROW).sum()).iter_rows():
             accepted[str(unit)] = accepted.get(str(unit), 0) + n
         if faults.height:
@@ -154,18 +155,20 @@ def _staged(shard: Shard, table: Table) -> pl.DataFrame:
 
 
 def _checked(
-    table: Table, rows: pl.DataFrame, subjects: str | None, context: Context
+    table: Table, rows: pl.DataFrame, shard: Shard, context: Context
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Set aside rows of unknown subjects, then what the table itself finds wrong."""
-    strangers = quarantine.empty()
-    if subjects is not None and table.name != subjects:
-        known = context[subjects][SUBJECT_ID].implode()
-        mask = ~rows[SUBJECT_ID].is_in(known)
-        rows, strangers = quarantine.divide(rows, [Problem(mask, NO_SUBJECT, table.subject)])
+    """Set aside rows of unknown subjects, with another's identifier, then what the table itself finds wrong."""
+    common = []
+    if shard.subjects is not None and table.name != shard.subjects:
+        known = context[shard.subjects][SUBJECT_ID].implode()
+        common.append(Problem(~rows[SUBJECT_ID].is_in(known), NO_SUBJECT, table.subject))
+    if table.name in shard.shared:
+        common.append(staging.of_another(rows, table, shard.shared[table.name]))
+    rows, faults = quarantine.divide(rows, common)
     if not rows.height:
-        return rows, strangers
-    rows, faults = quarantine.divide(rows, list(table.problems(rows, context)))
-    return rows, pl.concat([strangers, faults])
+        return rows, faults
+    rows, own = quarantine.divide(rows, list(table.problems(rows, context)))
+    return rows, pl.concat([faults, own])
 
 
 def _with_origin(frame: pl.DataFrame, table: Table) -> pl.DataFrame:

@@ -27,6 +27,8 @@ from attending.ledger.sieve import Rejected
 from attending.ledger.table import Column, Link, Problem, Table
 from attending.schema import SOURCE_ID, SUBJECT_ID
 
+OWNER = "_owner"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fates:
@@ -203,6 +205,36 @@ def write_link(rows: Path, link: Link, chunks: Iterable[str]) -> Path:
     path = rows / "links" / f"{link.table.replace('/', '_')}.{link.key}.parquet"
     write_atomic(path, known.write_parquet)
     return path
+
+
+def write_shared(rows: Path, table: Table, chunks: Iterable[str]) -> Path | None:
+    """Write the identifiers of a table that several subjects have, each with the subject that had it first.
+
+    None where there is none.
+    """
+    columns = (table.unique, SUBJECT_ID, UNIT_OF_ROW, LINE_OF_ROW)
+    frames = [shuffle.read_all(staging_file(rows, table.name, chunk)).select(columns) for chunk in chunks]
+    if not frames:
+        return None
+    held = pl.concat(frames).drop_nulls(table.unique).sort(UNIT_OF_ROW, LINE_OF_ROW)
+    owners = held.group_by(table.unique, maintain_order=True).agg(
+        pl.col(SUBJECT_ID).first().alias(OWNER), pl.col(SUBJECT_ID).n_unique().alias("n")
+    )
+    shared = owners.filter(pl.col("n") > 1).select(table.unique, OWNER)
+    if not shared.height:
+        return None
+    path = rows / "shared" / f"{table.name.replace('/', '_')}.parquet"
+    write_atomic(path, shared.write_parquet)
+    return path
+
+
+def of_another(rows: pl.DataFrame, table: Table, path: Path) -> Problem:
+    """Find the rows whose identifier is another subject's."""
+    owners = rows.select(table.unique, SUBJECT_ID).join(
+        pl.read_parquet(path), on=table.unique, how="left", maintain_order="left"
+    )
+    mask = (owners[OWNER] != owners[SUBJECT_ID]).fill_null(False)
+    return Problem(mask, f"{table.unique} of another subject", table.unique)
 
 
 def no_such(key: str) -> str:

@@ -149,6 +149,7 @@ class Table:
     dictionary  it has no subjects: it is read whole and names codes
     subject     which column, an integer or a key, says whose row it is
     link        where no column does: the table that knows
+    unique      an identifier in it that no two subjects may share; the first subject keeps it
     separator   what stands between the fields of a text file; empty: what the header has most of
     quoted      whether quotes may enclose a field of a text file
     """
@@ -163,6 +164,7 @@ class Table:
     dictionary: bool = False
     subject: str = SUBJECT_ID
     link: Link | None = None
+    unique: str = ""
     separator: str = ","
     quoted: bool = True
 

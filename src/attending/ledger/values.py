@@ -46,7 +46,9 @@ def parse(texts: pl.Series) -> tuple[pl.Series, pl.Series, dict[str, int]]:
     counts = _plain(numbers)
     if not len(rest):
         return numbers, words, counts
-    parsed = _by_rule(texts.gather(rest))
+    written = texts.gather(rest).alias("written").to_frame()
+    rules = _by_rule(written["written"].unique())  # people write the same few words again and again
+    parsed = written.join(rules, on="written", how="left", maintain_order="left")
     numbers = numbers.scatter(rest, parsed["number"])
     words = words.scatter(rest, parsed["words"])
     for rule, n in parsed.group_by("rule").len().sort("rule").iter_rows():
@@ -67,7 +69,7 @@ def _plain(numbers: pl.Series) -> dict[str, int]:
 
 def _by_rule(texts: pl.Series) -> pl.DataFrame:
     """Return number, words and rule of texts that are not plain numbers; a blank has none of them."""
-    stripped = texts.alias("text").str.strip_chars().to_frame()
+    stripped = pl.DataFrame({"written": texts, "text": texts.str.strip_chars()})
     text = pl.col("text")
     plain = text.cast(pl.Float64, strict=False)
     rule = pl.when(text == "").then(None).when(plain.is_finite()).then(pl.lit(NUMBER))
@@ -89,6 +91,7 @@ def _by_rule(texts: pl.Series) -> pl.DataFrame:
     )
     says_all = pl.col("rule").is_in(_SAYS_ALL)
     return frame.select(
+        "written",
         pl.when(number.is_finite()).then(number).alias("number"),
         pl.when(~says_all).then(text).alias("words"),
         pl.col("rule"),

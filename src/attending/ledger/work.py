@@ -4,12 +4,12 @@ All state is files below one folder, `rows/`, so that an interrupted ingest goes
 run its tasks anywhere, and more files can be merged into a finished ingest whose rows were kept.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
-from typing import Protocol, TypeVar
 
+from attending.engine.local import Engine
 from attending.errors import SourceError
 from attending.ledger import accounts, quarantine, staging
 from attending.ledger.accounts import Account
@@ -20,17 +20,6 @@ from attending.ledger.shard import Shard, ShardCounts, assemble, context_of, sha
 from attending.ledger.staging import Fates, Place, Receipt, staging_file
 from attending.ledger.table import Link, Source, Table
 from attending.ledger.units import Unit
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-class Engine(Protocol):
-    """Where table work runs."""
-
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item], label: str) -> list[Result]:
-        """Return `[function(item) for item in items]`, run wherever the engine runs things."""
-        ...
 
 
 @dataclass(kw_only=True)
@@ -88,6 +77,12 @@ class Work:
             SourceError: if there is no subject at all.
         """
         chunks = self._chunks()
+        names = self._chunk_names()
+        shared = {
+            table.name: path
+            for table in self.source.tables
+            if table.unique and (path := staging.write_shared(self.rows, table, names.get(table.name, [])))
+        }
         tasks = [
             Shard(
                 number=number,
@@ -95,6 +90,7 @@ class Work:
                 tables=self.source.tables,
                 chunks=chunks,
                 subjects=self.source.subjects,
+                shared=shared,
                 rows=self.rows,
                 out=self.out,
             )

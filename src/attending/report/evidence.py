@@ -43,6 +43,7 @@ class Evidence:
     per_outcome: pl.DataFrame
     ledger: dict[str, Any]
     flow: list[dict[str, Any]]
+    codes: pl.DataFrame
     counts: pl.DataFrame
     kinds: dict[str, int]
     names: Names
@@ -68,6 +69,7 @@ def read(
         per_outcome=_table(metrics / "per_outcome.parquet"),
         ledger=_json(events / "ledger.json", {}),
         flow=_json(labels / "flow.json", []),
+        codes=codes,
         counts=_counts(events, labels),
         kinds=_kinds(models),
         names=_names(codes, pl.read_parquet(labels / "outcomes.parquet")),

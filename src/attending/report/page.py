@@ -11,6 +11,7 @@ from markupsafe import Markup
 from attending.report import comparison, curves, flow, forest, method, outcomes, thresholds
 from attending.report.evidence import Attributions, Evidence
 from attending.report.figures import Figure, draw
+from attending.report.coverage import CoverageTable, coverage_table
 from attending.report.ledger import LedgerTable, ledger_table
 from attending.report.method import ModelSettings
 from attending.report.names import sentence
@@ -77,6 +78,7 @@ class Page:
     flow: flow.Drawing
     table_one: TableOneView
     ledger: LedgerTable
+    coverage: CoverageTable
     headline: str
     scopes: dict[str, str]
     ceiling: dict[str, comparison.Interval]
@@ -121,6 +123,7 @@ def page(evidence: Evidence, config: ReportConfig, study: dict[str, Any]) -> Pag
         flow=_flow(evidence, first_table, ledger),
         table_one=TableOneView(header=_header(first_table), rows=first_table.rows),
         ledger=ledger,
+        coverage=coverage_table(evidence.codes),
         headline=comparison.metric_name(metrics["headline"]),
         scopes={scope: comparison.SCOPE_NAMES[scope] for scope in comparison.scopes(metrics)},
         ceiling=comparison.ceiling(metrics),

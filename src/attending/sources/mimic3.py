@@ -191,6 +191,7 @@ ADMISSION_TABLE = Table(
     events=admission_events,
     required=True,
     reference=True,
+    unique="hadm_id",
 )
 
 

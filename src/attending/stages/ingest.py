@@ -47,12 +47,14 @@ from attending.ledger.shard import (
 from attending.ledger.table import Source, Table
 from attending.ledger.units import Unit
 from attending.ledger.work import Work
+from attending.ontology.vocabularies import Vocabularies
 from attending.progress import say
 from attending.splits import Split
 
 KIND = "events"
 LEDGER = "ledger.json"
 _STATE = "state.json"
+_SOURCE = "source"
 _FEW = 8
 
 
@@ -79,12 +81,14 @@ def ingest(
     seed: int = 0,
     keep_raw: bool = False,
     keep_rows: bool = False,
+    vocabularies: Path | None = None,
     sizes: Sizes | None = None,
 ) -> Manifest:
     """Read the tables of `source` in `folder`, or in several folders as one, and write an events artifact at `out`.
 
     `keep_raw` writes the text of quarantined lines beside them: that is patient data. `keep_rows` keeps the typed
-    rows, about as large as the compressed source, so that `update` can merge more.
+    rows, about as large as the compressed source, so that `update` can merge more. `vocabularies` is a folder of
+    terminology files that names codes.
 
     Raises:
         SourceError: if a folder, a required table, or a required column of one is not there.
@@ -104,8 +108,10 @@ def ingest(
             "keep_raw": keep_raw,
             "keep_rows": keep_rows,
             "sizes": sizes.to_dict(),
+            "vocabularies": vocabularies and str(vocabularies),
         },
-        parents={
+        parents=_terms(vocabularies)
+        | {
             _parent(number): _fingerprint(one, folder)
             for number, (one, folder) in enumerate(zip(described, folders, strict=True))
         },
@@ -136,7 +142,7 @@ def update(events: Path, folder: Path, *, engine: Engine) -> Manifest:
     state = _state(events, manifest)
     given = dict(manifest.config["source"])
     source = Component(**given)
-    config, number = source.config("sources"), len(manifest.parents)
+    config, number = source.config("sources"), sum(name.startswith(_SOURCE) for name in manifest.parents)
     described = _describe(source, config, folder)
     found = files.find(described, folder)
     parents = manifest.parents | {_parent(number): _fingerprint(described, folder)}
@@ -175,7 +181,16 @@ def _joined(described: Sequence[Source]) -> Source:
 
 
 def _parent(number: int) -> str:
-    return "source" if not number else f"source {number + 1}"
+    return _SOURCE if not number else f"{_SOURCE} {number + 1}"
+
+
+def _vocabularies(recipe: Recipe) -> Vocabularies | None:
+    path = recipe.config["vocabularies"]
+    return Vocabularies.load([Path(path)]) if path else None
+
+
+def _terms(vocabularies: Path | None) -> dict[str, str]:
+    return {} if vocabularies is None else {"vocabularies": folder_fingerprint(vocabularies)}
 
 
 def _fingerprint(source: Source, folder: Path) -> str:
@@ -227,7 +242,11 @@ def _finish(
     metadata.write_dataset(beside / "dataset.json", work.source.name)
     given = [one for folder in folders if (one := work.source.splits(folder)) is not None]
     n_codes = metadata.write_codes(
-        beside / "codes.parquet", work.shard_files(CODES_FILE), work.source, work.dictionaries()
+        beside / "codes.parquet",
+        work.shard_files(CODES_FILE),
+        work.source,
+        work.dictionaries(),
+        _vocabularies(recipe),
     )
     n_subjects = metadata.write_splits(
         beside / "subject_splits.parquet",

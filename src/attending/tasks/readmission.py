@@ -12,7 +12,7 @@ import polars as pl
 
 from attending.cohort import Flow, Labelled, binary
 from attending.config import Settings
-from attending.schema import CODE, DEATH, DISCHARGE, PREDICTION_TIME, SUBJECT_ID, TIME, VISIT_ID
+from attending.schema import ADMISSION, CODE, DEATH, DISCHARGE, PREDICTION_TIME, SUBJECT_ID, TIME, VISIT_ID
 from attending.visits import END, START, is_code, stays, with_visit_ids
 
 OUTCOME = "readmission"
@@ -31,7 +31,7 @@ def label(events: pl.DataFrame, config: Config) -> Labelled:
     """Label one shard of events."""
     flow = Flow()
     events = flow.note("subjects in the data", with_visit_ids(events), samples=False)
-    visits = flow.note("with at least one visit", stays(events))
+    visits = flow.note("with at least one stay in hospital", _in_hospital(events))
     visits = flow.note(
         "discharged alive",
         visits.join(_ended_by_death(events, visits), on=[SUBJECT_ID, VISIT_ID], how="anti"),
@@ -57,9 +57,17 @@ def describe(outcome: str) -> str:
     return "Readmission to hospital"
 
 
+def _in_hospital(events: pl.DataFrame) -> pl.DataFrame:
+    """Return the stays that an admission began: a visit to a clinic or an emergency department is none."""
+    admitted = events.filter(is_code(ADMISSION)).select(SUBJECT_ID, VISIT_ID).unique()
+    return stays(events).join(admitted, on=[SUBJECT_ID, VISIT_ID], how="semi", maintain_order="left")
+
+
 def _with_next_start(visits: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     starts = (
-        stays(events).select(SUBJECT_ID, pl.col(START).alias("next_start")).sort(SUBJECT_ID, "next_start")
+        _in_hospital(events)
+        .select(SUBJECT_ID, pl.col(START).alias("next_start"))
+        .sort(SUBJECT_ID, "next_start")
     )
     deaths = events.filter(is_code(DEATH)).group_by(SUBJECT_ID).agg(pl.col(TIME).min().alias(DEATH))
     return (

@@ -139,6 +139,7 @@ PEOPLE = (
         events=admission_events,
         required=True,
         reference=True,
+        unique="hadm_id",
     ),
 )
 MOVEMENTS = (
