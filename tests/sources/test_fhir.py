@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import meds
@@ -445,9 +446,12 @@ def test_a_folder_without_fhir_or_without_patients_is_refused(tmp_path):
 
 
 def test_the_events_do_not_depend_on_blocks_parts_and_shards(tmp_path):
-    folder = fhir.write(tmp_path / "in")
+    folder = tmp_path / "in"
+    records = [fhir.record(number, Random(number)) for number in range(4)]
+    fhir.save(folder / "a.json", fhir.bundle([*records[0], *records[1]]))
+    fhir.lines(folder / "b.ndjson", [*records[2], *records[3]])
     whole, _ = read(folder, tmp_path / "whole")
-    cut, _ = read(folder, tmp_path / "cut", Sizes(block_bytes=15_000, part_bytes=30_000, shard_bytes=150_000))
+    cut, _ = read(folder, tmp_path / "cut", Sizes(block_bytes=6000, part_bytes=30_000, shard_bytes=40_000))
     assert whole.sort(SUBJECT_ID, maintain_order=True).equals(cut.sort(SUBJECT_ID, maintain_order=True))
     assert len(list((tmp_path / "cut" / "data").glob("*.parquet"))) > 1
 
