@@ -5,7 +5,8 @@ Reads `set-a.tar.gz` (or `.tar`), or the folder `set-a/` with a text file a stay
 and the header of each record counts as a line that no table reads. What becomes of them:
 
     RecordID            subject and visit: a stay is all that is known of a person. `HOSPITAL_ADMISSION//ICU`
-    Gender, Age         `GENDER//F`, `MEDS_BIRTH`, counted back from the admission
+    Gender, Age         `GENDER//F`, `MEDS_BIRTH`, counted back from the admission; of several ages the first counts,
+                        and one above 120, which hides an age above 89, stands for 91
     ICUType             `ICU_ADMISSION//MEDICAL` …
     other parameters    `LAB//Creatinine//mg/dL`, `CHART//HR//bpm`: the number; -1 is a missing value
     outcomes            `HOSPITAL_DISCHARGE//DIED` or `//ALIVE`, `MEDS_DEATH`, `SCORE//SAPS_I`, `SCORE//SOFA`
@@ -47,7 +48,8 @@ OUTCOMES = "outcomes"
 ADMITTED = pl.datetime(2012, 1, 1, time_unit="us")
 SCORED = pl.duration(hours=48)
 _YEAR = 365.25  # days
-_OLDEST = 150  # years
+_LONGEST = 150 * 366  # days
+_OLDEST, _HIDDEN = 120, 91.0  # years; an age above the first hides one above 89
 SEXES = {0.0: "F", 1.0: "M"}
 UNITS = {1.0: "CORONARY_CARE", 2.0: "CARDIAC_SURGERY_RECOVERY", 3.0: "MEDICAL", 4.0: "SURGICAL"}
 LABS = {
@@ -152,7 +154,8 @@ def record_events(rows: pl.DataFrame, context: Context) -> list[pl.DataFrame]:
     first = rows.unique([SUBJECT_ID, PARAMETER], keep="first", maintain_order=True)
     sex = value.replace_strict(SEXES, default=None, return_dtype=pl.String)
     unit = value.replace_strict(UNITS, default=None, return_dtype=pl.String)
-    age = pl.when((parameter == "Age") & value.is_between(0, _OLDEST)).then(value)
+    given = pl.when((parameter == "Age") & (value >= 0)).then(value)
+    age = pl.when(given > _OLDEST).then(_HIDDEN).otherwise(given)
     born = ADMITTED - pl.duration(microseconds=(age * (_YEAR * 86_400e6)).round().cast(pl.Int64))
     measured = ~parameter.is_in(DESCRIPTORS) & value.is_not_null() & (value != -1)
     known = {"time": col("moment"), "visit": visit}
@@ -233,7 +236,7 @@ def outcome_events(rows: pl.DataFrame, context: Context) -> list[pl.DataFrame]:
 
 def _end_of(days: str) -> pl.Expr:
     """Return the last second of the day that lies so many days after the admission."""
-    there = pl.when(col(days).is_between(0, _OLDEST * 366)).then(col(days))
+    there = pl.when(col(days).is_between(0, _LONGEST)).then(col(days))
     return (ADMITTED + pl.duration(days=there + 1, seconds=-1)).cast(MICROSECONDS)
 
 
