@@ -126,7 +126,7 @@ def main() -> None:
                 codes = codes_of(source, options.data / name, Path(work) / "events")
             by_family += families(name, terms.coverage(codes))
             by_system += exactness(name, codes)
-            print(f"{name}: {codes.height:,} codes", flush=True)  # noqa: T201
+            print(f"{name}: {codes.height:,} codes", flush=True)
     head = (
         "set",
         "family",
@@ -152,7 +152,7 @@ def main() -> None:
         "No file of the user's own. Shares are of events.\n\n"
         f"{table(head, by_family)}\nShares of distinct diagnoses:\n\n{table(exact, by_system)}"
     )
-    print(text)  # noqa: T201
+    print(text)
     if options.write:
         (Path(__file__).parent / "results" / "terminology.md").write_text(text, encoding="utf-8")
 

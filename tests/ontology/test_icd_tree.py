@@ -74,6 +74,12 @@ def test_a_code_of_another_year_stands_below_its_longest_known_prefix():
     assert tree.nearest_title("ICD10CM", "ZZZ9") is None
 
 
+def test_a_code_too_long_for_its_system_stands_nowhere():
+    assert tree.ancestors("ICD9Proc", "25000") == []
+    assert tree.nearest_title("ICD9Proc", "25000") is None
+    assert tree.ancestors("ICD9CM", "250000") == []
+
+
 def test_terms_are_printed_with_their_dot():
     assert tree.term("ICD9CM", "E8490") == "ICD9CM/E849.0"
     assert tree.term("ICD9CM", "V270") == "ICD9CM/V27.0"

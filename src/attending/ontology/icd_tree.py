@@ -8,7 +8,8 @@ OMOP use; so has a term, `ICD10CM/I50.9`:
     ICD9Proc    chapter 35-39, category 38, subcategory 389, code 3893
     ICD10PCS    section 0, body system 02, table 021, code 02100Z9
 
-A code that is in no table, such as one of another year, stands below the longest prefix that is.
+A code that is in no table, such as one of another year, stands below the longest prefix that is. One that is longer
+than any code of its system can be is no such code, as five digits among ICD-9 procedures are, and stands nowhere.
 """
 
 from collections import defaultdict
@@ -32,14 +33,15 @@ class _Tables:
     titles: Callable[[], dict[str, str]]
     headings: Callable[[], tables.Headings]
     n_category: int  # characters of a category
+    n_longest: int  # characters of the longest code
     dot: int | None  # where the dot is written
 
 
 _TABLES: dict[System, _Tables] = {
-    ICD9CM: _Tables(tables.icd9_titles, tables.icd9_headings, 3, 3),
-    ICD10CM: _Tables(tables.icd10_titles, tables.icd10_headings, 3, 3),
-    ICD9_PROCEDURES: _Tables(tables.icd9_procedure_titles, tables.icd9_procedure_headings, 2, 2),
-    ICD10_PROCEDURES: _Tables(tables.icd10_procedure_titles, tables.icd10_procedure_headings, 3, None),
+    ICD9CM: _Tables(tables.icd9_titles, tables.icd9_headings, 3, 5, 3),
+    ICD10CM: _Tables(tables.icd10_titles, tables.icd10_headings, 3, 7, 3),
+    ICD9_PROCEDURES: _Tables(tables.icd9_procedure_titles, tables.icd9_procedure_headings, 2, 4, 2),
+    ICD10_PROCEDURES: _Tables(tables.icd10_procedure_titles, tables.icd10_procedure_headings, 3, 7, None),
 }
 
 
@@ -78,6 +80,8 @@ def nearest_title(system: System, code: str) -> str | None:
 
     A heading of ICD-9 procedures that has no title of its own is named after its first code.
     """
+    if len(code) > _TABLES[system].n_longest:
+        return None
     for length in range(len(code), _TABLES[system].n_category - 1, -1):
         found = title(system, code[:length]) or _after_its_first_code(system, code[:length])
         if found:
@@ -89,7 +93,7 @@ def ancestors(system: System, code: str) -> list[str]:
     """Return the nodes above `code`, the nearest first; none if its category is unknown."""
     top = category(system, code)
     above = _TABLES[system].headings().above.get(top)
-    if above is None:
+    if above is None or ("-" not in code and len(code) > _TABLES[system].n_longest):
         return [] if "-" not in code else list(_above_range(system).get(code, ()))
     nodes = _nodes(system)
     between = [code[:length] for length in range(len(code) - 1, len(top) - 1, -1) if code[:length] in nodes]
