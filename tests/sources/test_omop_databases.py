@@ -143,6 +143,17 @@ def test_postgresql_gives_the_events_of_the_files(postgres, from_files, tmp_path
     assert events.equals(from_files)
 
 
+def test_an_address_may_stand_where_a_folder_could(duckdb_file, monkeypatch):
+    monkeypatch.setenv("CDM_DATABASE", f"duckdb:{duckdb_file}")
+    module = load("sources", "omop")
+    names = set()
+    for folder in (duckdb_file, Path(f"duckdb:{duckdb_file}"), Path("env:CDM_DATABASE")):
+        units = module.source(folder, module.Config()).units()
+        names.add(tuple(unit.name for unit in units))
+    assert len(names) == 1
+    assert "cdm.duckdb/main.person" in names.pop()
+
+
 def test_a_schema_that_has_no_persons_is_told(postgres, tmp_path):
     with pytest.raises(SourceError, match="person"):
         read(tmp_path, tmp_path / "out", database=postgres, database_schema="vocabulary")

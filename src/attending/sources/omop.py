@@ -7,8 +7,9 @@ death, observation_period, and the names of concepts, their relationships and an
 Not read: eras and episodes (made from what is read), cost, payer, providers, places, cohorts, note_nlp,
 fact_relationship, metadata.
 
-What becomes which code is said in `sources/_omop_concepts`: ICD, HCPCS and CPT codes as in every source here,
-anything else by its standard concept. The rules for time:
+Codes: a source concept of ICD, HCPCS or CPT is spelled as in every source here, `DIAGNOSIS//ICD//10//I509`; anything
+else is its standard concept, `CONDITION//SNOMED//84114007`, or the source's own; without concepts it is the number,
+`CONDITION//OMOP//4140598` (`sources/_omop_concepts` has the whole order). The rules for time:
 
     dates            `…_datetime` where it is there, else the last second of `…_date`: what happened on a day is known
                      when it is over, or when the visit that ends on that day does. A time of 00:00:00 says no more
@@ -37,7 +38,7 @@ from attending.ledger.table import Source
 from attending.sources import _omop_databases as databases
 from attending.sources import _omop_files as files
 from attending.sources._omop_concepts import CONCEPT
-from attending.sources._omop_connection import DUCKDB, check
+from attending.sources._omop_connection import DUCKDB, VARIABLE, check
 from attending.sources._omop_names import describe
 from attending.sources._omop_rules import PERSONS, VISITS, Rules
 from attending.sources._omop_tables import COLUMNS, tables
@@ -87,7 +88,7 @@ def source(folder: Path, config: Config) -> Source:
         SourceError: if the database cannot be read.
     """
     leave_out = tuple(name for name in config.leave_out if name != PERSONS)
-    database = config.database or (f"{DUCKDB}{folder}" if folder.is_file() else "")
+    database = config.database or _instead_of(folder)
     if not database:
         there = files.find(folder, COLUMNS)
         persons, visits = (there[name].columns if name in there else () for name in (PERSONS, VISITS))
@@ -100,6 +101,14 @@ def source(folder: Path, config: Config) -> Source:
     made = tables(rules, {}, located.get(VISITS, ()), leave_out)
     units = partial(databases.units, place, made)
     return Source(name="OMOP", tables=made, subjects=PERSONS, describe=describe, units=units)
+
+
+def _instead_of(folder: Path) -> str:
+    """Return the database that stands where a folder could: a DuckDB file, or an address as in the settings."""
+    given = str(folder)
+    if given.startswith((DUCKDB, VARIABLE)):
+        return given
+    return f"{DUCKDB}{folder}" if folder.is_file() else ""
 
 
 def _rules(config: Config, *, named: bool, extended: bool) -> Rules:
