@@ -3,14 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-BROWSER := $(VENV)/.browser
+DEBIAN := $(VENV)/.debian
 
 .PHONY: demo test check docs bench clean
 
 demo: $(READY)  ## simulated hospital tables in, report out
 	$(BIN)/attending run studies/demo.yaml
 
-test: $(READY) $(BROWSER)  ## the everyday suite
+test: $(READY) $(DEBIAN)  ## the everyday suite
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY)  ## format, lint, types, contracts
@@ -31,9 +31,11 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
-# Debian's Chromium, for the tests that open the report; where it cannot be installed they say so and skip.
-$(BROWSER): $(READY)
-	command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium) || true
+# Debian's Chromium, for the tests that open the report, and PostgreSQL, for those that read from a server; where they
+# cannot be installed those tests say so and skip.
+$(DEBIAN): $(READY)
+	(command -v chromium && ls /usr/lib/postgresql/*/bin/initdb) >/dev/null 2>&1 || (apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium postgresql) || true
 	touch $@
 
 clean:

@@ -13,8 +13,8 @@ from attending.config import Component
 from attending.engine.local import Local
 from attending.ledger.keys import key
 from attending.schema import AVAILABLE_TIME, CODE, NUMERIC_VALUE, SUBJECT_ID, TEXT_VALUE, TIME, VISIT_ID
-from attending.sources import _eicu_clock as clock
-from attending.sources._eicu_care import ICD, system
+from attending.sources._eicu import clock as clock
+from attending.sources._eicu.care import ICD, system
 from attending.stages.ingest import Sizes, ingest
 from attending.tasks import mortality, next_diagnoses
 from attending.visits import END, START, stays

@@ -2,8 +2,8 @@
 
 Needs `patient`; every other table may be absent, `vitalPeriodic` and `nurseCharting`, the largest, too. A subject is
 a `uniquepid`. `patient` has a row for each stay in a unit; all other tables name the unit stay and count minutes
-from its admission. Which table becomes which code, and when it is known, is said in `_eicu_care` and
-`_eicu_measured`; how offsets become dates, which are made up, in `_eicu_clock`.
+from its admission. Which table becomes which code, and when it is known, is said in `_eicu/care` and
+`_eicu/measured`; how offsets become dates, which are made up, in `_eicu/clock`.
 
 Visits: a visit is a stay in *hospital* (`patienthealthsystemstayid`), from HOSPITAL_ADMISSION to HOSPITAL_DISCHARGE,
 with its unit stays in it as ICU_ADMISSION … ICU_DISCHARGE. What the tasks ask, death in hospital and readmission to
@@ -38,8 +38,8 @@ from attending.ledger.events import coded, event
 from attending.ledger.table import Source, Table, integer, key, number, text
 from attending.ontology import naming
 from attending.schema import ADMISSION, BIRTH, DEATH, DISCHARGE, RACE, SEX, SUBJECT_ID
-from attending.sources._eicu_care import CARE
-from attending.sources._eicu_clock import (
+from attending.sources._eicu.care import CARE
+from attending.sources._eicu.clock import (
     EXPIRED,
     HOSPITAL_END,
     HOSPITAL_START,
@@ -55,8 +55,8 @@ from attending.sources._eicu_clock import (
     happening,
     stay_problems,
 )
-from attending.sources._eicu_measured import MEASURED
-from attending.sources._eicu_rows import stripped
+from attending.sources._eicu.measured import MEASURED
+from attending.sources._eicu.rows import stripped
 
 HOSPITAL = "hospital"
 

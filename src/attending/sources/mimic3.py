@@ -2,7 +2,7 @@
 
 Needs `PATIENTS` and `ADMISSIONS`; every other table may be absent, `CHARTEVENTS`, the largest, too. Codes are those
 of `mimic4` wherever the tables say the same; all ICD codes are ICD-9. What is recorded during a stay is said in
-`_mimic3_stay`, what the units chart in `_mimic3_units`. The rules for time:
+`_mimic3/stay`, what the units chart in `_mimic3/units`. The rules for time:
 
     codes given at discharge   diagnoses, DRGs and ICD procedures, which have no date, happen, and are known, at
                                discharge. CPT procedures happen on their day, where it is given; known at discharge.
@@ -42,7 +42,7 @@ from attending.schema import (
     SEX,
     SUBJECT_ID,
 )
-from attending.sources._mimic3_rows import (
+from attending.sources._mimic3.rows import (
     ADMISSIONS,
     DISCHARGED,
     ITEM,
@@ -52,8 +52,8 @@ from attending.sources._mimic3_rows import (
     discharged,
     in_stay,
 )
-from attending.sources._mimic3_stay import CARE, RESULTS
-from attending.sources._mimic3_units import INTENSIVE_CARE
+from attending.sources._mimic3.stay import CARE, RESULTS
+from attending.sources._mimic3.units import INTENSIVE_CARE
 
 PATIENTS = "patients"
 STAY = (SUBJECT, integer("hadm_id", required=True))

@@ -20,7 +20,7 @@ from attending.ledger.context import Context
 from attending.ledger.events import coded, end_of_day, event, first_of
 from attending.ledger.table import Table, day, integer, moment, number, text, value, words
 from attending.schema import LAB, MEDICATION
-from attending.sources._mimic3_rows import (
+from attending.sources._mimic3.rows import (
     DISCHARGED,
     ITEM,
     PERSON,

@@ -17,7 +17,7 @@ from attending.ledger.context import Context
 from attending.ledger.events import coded, event, first_of
 from attending.ledger.table import Column, Problem, Table, integer, moment, number, text, value, words
 from attending.schema import PROCEDURE
-from attending.sources._mimic3_rows import (
+from attending.sources._mimic3.rows import (
     ITEM,
     PERSON,
     VISIT,

@@ -24,8 +24,8 @@ from attending.ledger.context import Context
 from attending.ledger.events import coded
 from attending.ledger.table import integer, number, text, value
 from attending.schema import LAB
-from attending.sources._eicu_clock import HOSPITAL_END, UNIT, UNIT_END, at, happening
-from attending.sources._eicu_rows import FIRST_DAY, Reading, Wide, below, linked, offset, said, stripped
+from attending.sources._eicu.clock import HOSPITAL_END, UNIT, UNIT_END, at, happening
+from attending.sources._eicu.rows import FIRST_DAY, Reading, Wide, below, linked, offset, said, stripped
 
 NONE = -1
 FLOWSHEET = "flowsheet|Flowsheet Cell Labels|"

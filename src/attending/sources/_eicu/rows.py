@@ -9,7 +9,7 @@ from polars import col
 from attending.ledger.context import Context
 from attending.ledger.events import coded, first_of
 from attending.ledger.table import Column, Link, Table, integer, words
-from attending.sources._eicu_clock import (
+from attending.sources._eicu.clock import (
     PATIENT,
     UNIT,
     UNIT_END,

@@ -20,8 +20,8 @@ from attending.ledger.context import Context
 from attending.ledger.events import coded
 from attending.ledger.table import integer, number, text, value
 from attending.schema import DIAGNOSIS_ICD9, DIAGNOSIS_ICD10, MEDICATION, PROCEDURE_ICD9
-from attending.sources._eicu_clock import at, happening
-from attending.sources._eicu_rows import Reading, below, linked, offset, said, stripped
+from attending.sources._eicu.clock import at, happening
+from attending.sources._eicu.rows import Reading, below, linked, offset, said, stripped
 
 ICD = "icd"
 RANKS = {"Primary": 1, "Major": 2, "Other": 3}

@@ -1,0 +1,1 @@
+"""The tables of eICU, by what they record; `sources.eicu` puts them together."""
