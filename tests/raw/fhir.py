@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 N_PATIENTS = 14
+SET_ASIDE = {"not done", "deleted"}
 ICD10, SNOMED, LOINC = "http://hl7.org/fhir/sid/icd-10-cm", "http://snomed.info/sct", "http://loinc.org"
 RXNORM, CVX = "http://www.nlm.nih.gov/research/umls/rxnorm", "http://hl7.org/fhir/sid/cvx"
 UCUM = "http://unitsofmeasure.org"

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 N_PATIENTS = 12
+SET_ASIDE = {"marked as an error", "rewritten"}
 ICD = ("4280", "0389", "25000", "42731", "5849", "V4581", "E8788", "4019")
 DRUGS = ("Furosemide", "Heparin", 'D5W "premixed"', "Insulin, regular")
 NAMES = {

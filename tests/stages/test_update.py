@@ -1,12 +1,8 @@
 """More files are merged into events whose rows were kept, and the result is that of one ingest of everything."""
 
-import csv
 import gzip
-import hashlib
-import io
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -16,34 +12,12 @@ from attending.errors import SourceError
 from attending.ledger import shard
 from attending.stages import ingest as stage
 from attending.stages.ingest import Sizes, ingest, update
+from folders import contents, cut
 from raw import eicu, mimic4
 
 RAW = {"mimic4": mimic4.write, "eicu": eicu.write}
 FEW = Sizes(shard_bytes=20_000)
 ENGINE = Local(1)
-
-
-def cut(whole: Path, first: Path, second: Path, share: float) -> None:
-    """Put the first rows of every table into one folder and the others into another."""
-    for path in sorted(whole.rglob("*.csv*")):
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
-        header, *rows = csv.reader(io.StringIO(text))
-        n_first = int(len(rows) * share)
-        for folder, part in ((first, rows[:n_first]), (second, rows[n_first:])):
-            target = folder / path.relative_to(whole).as_posix().removesuffix(".gz")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([header, *part])
-
-
-def contents(out: Path) -> dict[str, str]:
-    """Hash every file but the rows, which are cut otherwise, and the manifest, which knows the time of day."""
-    return {
-        path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and path.name != "manifest.json" and "rows" not in path.relative_to(out).parts
-    }
 
 
 @pytest.mark.parametrize("name", RAW)
