@@ -133,6 +133,13 @@ def test_a_coded_drug_finds_its_ingredient_by_its_description():
     assert row(code)["parent_codes"] == ["RxNorm/310429"]
 
 
+def test_a_drugs_number_is_no_ingredient_though_the_source_calls_it_by_its_words():
+    code = "MEDICATION//HICL//2812"
+    own = pl.DataFrame({"code": [code], "description": ["Medication: HICL, 2812"]})
+    assert row(code, own)["parent_codes"] == []
+    assert terms.coverage(terms.describe(own["code"], own))["unmapped"].item() == 1
+
+
 @settings(deadline=None)
 @given(st.lists(st.text(alphabet="DIAGNOSICd/0189.E AX", max_size=24), max_size=6))
 def test_any_codes_come_back_once_each_in_their_order(codes):

@@ -16,6 +16,7 @@ from attending.ontology.icd_tree import ICD9_PROCEDURES, ICD9CM, ICD10_PROCEDURE
 from attending.schema import CODE, PROCEDURE, SEPARATOR
 
 FAMILY, SYSTEM, BARE, PRINTED, DRUG, OPAQUE = "family", "system", "bare", "printed", "drug", "opaque"
+DESCRIBED_BY, WORDS = "described_by", "words"
 OTHER = "(other)"
 _VOCABULARIES = {
     name.upper(): name

@@ -1,10 +1,12 @@
 """The terms above the codes of drugs: ingredients, and their classes."""
 
 import polars as pl
+from polars import col
 
 from attending.ontology import drugs, ndc
-from attending.ontology._codes import BARE, DRUG, SYSTEM
+from attending.ontology._codes import BARE, DESCRIBED_BY, DRUG, SYSTEM, WORDS
 from attending.ontology.vocabularies import Vocabularies
+from attending.schema import DESCRIPTION
 
 PARENTS = "drug_parents"
 _STRINGS = pl.List(pl.String)
@@ -27,7 +29,7 @@ def drug_parents(
     rows: pl.DataFrame, vocabularies: Vocabularies | None, directory: ndc.Directory | None
 ) -> pl.Series:
     """Return ingredients and classes of each code that is a drug, by its name or, of a coded one, its description."""
-    said = pl.coalesce("own", "user", "title").alias("said")
+    said = pl.when(col(DESCRIBED_BY) != WORDS).then(DESCRIPTION).alias("said")
     found: list[list[str] | None] = [
         None if drug is None else _ingredients(drug, system, bare, title, directory)
         for drug, system, bare, title in rows.select(DRUG, SYSTEM, BARE, said).iter_rows()

@@ -19,14 +19,14 @@ import polars as pl
 from polars import col
 
 from attending.ontology import chronic, comorbidity, icd, icd_tree, naming, ndc
-from attending.ontology._codes import BARE, DRUG, FAMILY, OPAQUE, PRINTED, SYSTEM, parsed
+from attending.ontology._codes import BARE, DESCRIBED_BY, DRUG, FAMILY, OPAQUE, PRINTED, SYSTEM, WORDS, parsed
 from attending.ontology._drug_terms import drug_parents, product_names
 from attending.ontology.icd_tree import System
 from attending.ontology.vocabularies import Vocabularies
 from attending.schema import CODE, DESCRIPTION, N_EVENTS, PARENT_CODES
 
-CHAPTER, GROUP, CHRONIC, DESCRIBED_BY = "chapter", "ccs", "chronic", "described_by"
-SOURCE, VOCABULARY, PUBLIC, HEADING, WORDS = "source", "vocabulary", "public", "heading", "words"
+CHAPTER, GROUP, CHRONIC = "chapter", "ccs", "chronic"
+SOURCE, VOCABULARY, PUBLIC, HEADING = "source", "vocabulary", "public", "heading"
 COVERAGE = ("codes", "described", "with_parent", "grouped", "unmapped")
 _STRINGS = pl.List(pl.String)
 _Schema = dict[str, pl.DataType | type[pl.DataType]]
