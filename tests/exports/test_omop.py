@@ -10,7 +10,7 @@ from polars import col
 from attending.cli.main import main
 from attending.config import Component
 from attending.engine.local import Local
-from attending.exports import _omop_cdm as cdm
+from attending.exports._omop import cdm
 from attending.schema import (
     AVAILABLE_TIME,
     CODE,

@@ -36,9 +36,8 @@ from polars import col
 from attending import __version__
 from attending.artifact import write_atomic
 from attending.config import Settings
-from attending.exports import _omop_cdm as cdm
-from attending.exports import _omop_rows as rows
-from attending.exports._omop_places import persons_without_events
+from attending.exports._omop import cdm, rows
+from attending.exports._omop.places import persons_without_events
 from attending.ledger.outgoing import Part, Whole
 from attending.schema import (
     CODE,

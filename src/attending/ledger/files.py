@@ -45,9 +45,9 @@ def find(source: Source, folder: Path) -> Found:
     Raises:
         SourceError: if the folder is not there, a table is there twice, or two tables claim one file.
     """
-    if not folder.exists():
+    if source.units is None and not folder.exists():
         raise SourceError(f"expected the folder of {source.name} at {folder}; there is none: check the path")
-    here = _files(folder)
+    here = _files(folder) if folder.exists() else {}
     if source.units is not None:
         units = list(source.units())
     else:

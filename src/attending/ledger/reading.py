@@ -241,7 +241,7 @@ def _parse(data: bytes, n_fields: int, places: dict[str, int], dialect: Dialect)
     schema = {f"field_{place}": pl.String() for place in range(n_fields)}
     if not data:
         return pl.DataFrame(schema=dict.fromkeys(places, pl.String()))
-    wanted = sorted(set(places.values()))
+    wanted = sorted(set(places.values())) or [0]  # lines of which no column is known are lines
     frame = pl.read_csv(
         data,
         has_header=False,
@@ -250,7 +250,8 @@ def _parse(data: bytes, n_fields: int, places: dict[str, int], dialect: Dialect)
         separator=dialect.separator,
         quote_char='"' if dialect.quoted else None,
     )
-    frame = frame.select(pl.col(f"field_{place}").alias(name) for name, place in places.items())
+    if places:
+        frame = frame.select(pl.col(f"field_{place}").alias(name) for name, place in places.items())
     if dialect.quoted and b'"' in data and b'""' in data:  # the first search is forty times faster
         filled = pl.all()
         frame = frame.select(pl.when(filled != "").then(filled).name.keep())

@@ -96,7 +96,7 @@ class Chunk:
         """Cast rows (text or typed columns, `_line` and `_n_lines`), set aside what does not go, keep the rest."""
         present = [column for column in table.columns if column.name in rows.columns]
         done = cast(rows, present)
-        typed = _fill(done.frame, table.columns).with_columns(
+        typed = _fill(done.frame if present else rows.select(LINE_OF_ROW), table.columns).with_columns(
             pl.lit(unit, pl.UInt32).alias(UNIT_OF_ROW), rows[LINE_OF_ROW], rows[N_LINES_OF_ROW]
         )
         problems = done.problems

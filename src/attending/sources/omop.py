@@ -9,7 +9,7 @@ fact_relationship, metadata.
 
 Codes: a source concept of ICD, HCPCS or CPT is spelled as in every source here, `DIAGNOSIS//ICD//10//I509`; anything
 else is its standard concept, `CONDITION//SNOMED//84114007`, or the source's own; without concepts it is the number,
-`CONDITION//OMOP//4140598` (`sources/_omop_concepts` has the whole order). The rules for time:
+`CONDITION//OMOP//4140598` (`sources/_omop/concepts` has the whole order). The rules for time:
 
     dates            `…_datetime` where it is there, else the last second of `…_date`: what happened on a day is known
                      when it is over, or when the visit that ends on that day does. A time of 00:00:00 says no more
@@ -35,13 +35,12 @@ from pydantic import field_validator
 
 from attending.config import Settings
 from attending.ledger.table import Source
-from attending.sources import _omop_databases as databases
-from attending.sources import _omop_files as files
-from attending.sources._omop_concepts import CONCEPT
-from attending.sources._omop_connection import DUCKDB, VARIABLE, check
-from attending.sources._omop_names import describe
-from attending.sources._omop_rules import PERSONS, VISITS, Rules
-from attending.sources._omop_tables import COLUMNS, tables
+from attending.sources._omop import databases, files
+from attending.sources._omop.concepts import CONCEPT
+from attending.sources._omop.connection import DUCKDB, VARIABLE, check
+from attending.sources._omop.names import describe
+from attending.sources._omop.rules import PERSONS, VISITS, Rules
+from attending.sources._omop.tables import COLUMNS, tables
 
 INPATIENT = (9201, 262, 8717, 8920, 8971, 32037, 581379)
 """Inpatient visit, emergency and inpatient visit, inpatient hospital, rehabilitation, psychiatry, intensive care."""

@@ -35,7 +35,7 @@ from attending.ledger.files import text_bytes
 from attending.ledger.table import Problem, Source, Table, integer, number, text
 from attending.ledger.units import Unit, fingerprint_of
 from attending.schema import ADMISSION, BIRTH, DEATH, DISCHARGE, LAB, MICROSECONDS, SEX, SUBJECT_ID
-from attending.sources._physionet2012_records import (
+from attending.sources._physionet2012.records import (
     PARAMETER,
     RECORDS,
     STAY,

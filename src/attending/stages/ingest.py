@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -194,10 +195,12 @@ def _terms(vocabularies: Path | None) -> dict[str, str]:
 
 
 def _fingerprint(source: Source, folder: Path) -> str:
-    """Return what changes when the folder's content does, or that of the database that stands in its place."""
-    if source.units is None or folder.exists():
-        return folder_fingerprint(folder)
-    return "-".join(unit.fingerprint for unit in source.units())
+    """Return what changes when the folder's content does, or that of a database that is read beside it."""
+    here = folder_fingerprint(folder) if folder.exists() else ""
+    if source.units is None:
+        return here
+    units = "\n".join(unit.fingerprint for unit in source.units())
+    return sha256(f"{here}\n{units}".encode()).hexdigest()[:32]
 
 
 def _named(units: Sequence[Unit], number: int) -> list[Unit]:

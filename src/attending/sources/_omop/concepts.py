@@ -32,7 +32,7 @@ from attending.schema import (
     SEPARATOR,
     SUBJECT_ID,
 )
-from attending.sources._omop_rules import AT, VISIT, Rules
+from attending.sources._omop.rules import AT, VISIT, Rules
 
 CONCEPT = "concept"
 MEDS = "MEDS"

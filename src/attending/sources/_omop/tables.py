@@ -9,14 +9,12 @@ from functools import partial
 import polars as pl
 
 from attending.ledger.table import Column, Context, Problem, Table, day, integer, moment, number, text, value
-from attending.sources import _omop_events as events
-from attending.sources import _omop_exact as exact
-from attending.sources import _omop_visits as visits
-from attending.sources._omop_concepts import CONCEPT, WHOLE_CODE
-from attending.sources._omop_events import KINDS, Kind
-from attending.sources._omop_files import Header
-from attending.sources._omop_names import ANCESTORS, RELATIONSHIPS
-from attending.sources._omop_rules import PERSONS, VISIT, VISITS, Rules
+from attending.sources._omop import events, exact, visits
+from attending.sources._omop.concepts import CONCEPT, WHOLE_CODE
+from attending.sources._omop.events import KINDS, Kind
+from attending.sources._omop.files import Header
+from attending.sources._omop.names import ANCESTORS, RELATIONSHIPS
+from attending.sources._omop.rules import PERSONS, VISIT, VISITS, Rules
 
 DEATHS, PERIODS, DETAILS = "death", "observation_period", "visit_detail"
 EXTENSION = "attending_"

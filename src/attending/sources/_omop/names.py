@@ -6,7 +6,7 @@ from polars import col
 from attending.ledger.table import Context
 from attending.ontology import icd, naming
 from attending.schema import CODE, DESCRIPTION, PARENT_CODES, SEPARATOR
-from attending.sources._omop_concepts import HCPCS, MEDS, NUMBERED, SPELLED, WHOLE_CODE, concepts, concepts_by
+from attending.sources._omop.concepts import HCPCS, MEDS, NUMBERED, SPELLED, WHOLE_CODE, concepts, concepts_by
 
 ANCESTORS, RELATIONSHIPS = "concept_ancestor", "concept_relationship"
 MAPS_TO = "Maps to"

@@ -16,9 +16,9 @@ from attending.schema import (
     SEX,
     SUBJECT_ID,
 )
-from attending.sources import _omop_exact as exact
-from attending.sources._omop_concepts import MEDS, NUMBERED, WHOLE_CODE, concepts, with_names
-from attending.sources._omop_rules import AT, PERSONS, VISIT, Rules, at, with_times
+from attending.sources._omop import exact
+from attending.sources._omop.concepts import MEDS, NUMBERED, WHOLE_CODE, concepts, with_names
+from attending.sources._omop.rules import AT, PERSONS, VISIT, Rules, at, with_times
 
 ENCOUNTER = "ENCOUNTER"
 _SEXES = {8507: "M", 8532: "F"}

@@ -20,7 +20,7 @@ from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW
 from attending.ledger.sieve import Rejected
 from attending.ledger.table import Table
 from attending.ledger.units import Block, Unit, fingerprint_of
-from attending.sources._omop_connection import Place, fetch, literal, quoted
+from attending.sources._omop.connection import Place, fetch, literal, quoted
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection

@@ -16,8 +16,8 @@ from attending.schema import (
     PROCEDURE,
     SEPARATOR,
 )
-from attending.sources import _omop_exact as exact
-from attending.sources._omop_concepts import (
+from attending.sources._omop import exact
+from attending.sources._omop.concepts import (
     HCPCS,
     MEDS,
     NUMBERED,
@@ -27,7 +27,7 @@ from attending.sources._omop_concepts import (
     with_codes,
     with_names,
 )
-from attending.sources._omop_rules import AT, VISIT, VISIT_END, Rules, at, with_times
+from attending.sources._omop.rules import AT, VISIT, VISIT_END, Rules, at, with_times
 
 NO_DATE = "no date"
 _NO_CONCEPT = "_no_concept"

@@ -1,0 +1,1 @@
+"""Events as rows of the OMOP common data model; `exports.omop` writes them."""
