@@ -156,7 +156,7 @@ def code_version() -> str:
     root = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*")):
-        if path.suffix in {".py", ".html", ".css", ".yaml"}:
+        if path.suffix in {".py", ".html", ".css", ".yaml", ".tsv"}:
             digest.update(path.relative_to(root).as_posix().encode())
             digest.update(path.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:12]}"
