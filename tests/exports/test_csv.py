@@ -98,3 +98,11 @@ def test_a_number_that_is_not_finite_is_left_out(tmp_path):
     out = export(frame, tmp_path)
     with gzip.open(out / "events/000.csv.gz", "rt", encoding="utf-8") as file:
         assert "nan" not in file.read().lower()
+
+
+def test_a_text_longer_than_a_record_may_be_is_set_aside_and_costs_no_other(tmp_path):
+    frame = events().with_columns(
+        text_value=pl.when(pl.col("priority") == 3).then(pl.lit("line\n" * 1001)).otherwise("text_value")
+    )
+    again = read_back(export(frame, tmp_path), tmp_path / "again")
+    assert again.select(*EVENTS.columns).equals(frame.filter(pl.col("priority").ne_missing(3)))

@@ -1,0 +1,1 @@
+"""How the records of the 2012 challenge are read."""
