@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_EVERY = 0.05
+_EVERY = 0.1
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Tree:
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Tree:
     """Run `command` to its end.
 
-    CPU seconds are user and system of every process that was waited for, start-up included. Memory is sampled 20 times
+    CPU seconds are user and system of every process that was waited for, start-up included. Memory is sampled ten times
     a second as proportional set size (PSS).
 
     Raises:

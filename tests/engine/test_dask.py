@@ -233,8 +233,12 @@ def test_a_worker_answers_only_to_a_question_it_can_read(tmp_path):
 
 
 def test_workers_that_do_not_see_the_raw_folder_are_refused(cluster, tmp_path):
-    engine = cluster.engine(tmp_path, reads=[tmp_path / "not-there"])
-    with pytest.raises(ConfigError, match=r"see the files that are read .*not-there"):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    engine = cluster.engine(tmp_path, reads=[raw, Path("postgresql://host/database")])
+    assert engine.map(abs, [-1], "numbers") == [1]
+    raw.rmdir()
+    with pytest.raises(ConfigError, match=r"see the files that are read .*/raw\): put"):
         engine.map(abs, [1], "numbers")
 
 

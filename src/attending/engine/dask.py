@@ -41,7 +41,8 @@ class Dask:
     """The workers of one scheduler, given as an address (`tcp://host:8786`) or as the path of a scheduler file.
 
     `writes` is the folder below which tasks write, `reads` what they read: every worker must see them under the
-    same path. `wait_seconds` is how long to wait for the scheduler's first worker.
+    same path. What this machine does not see either, such as the address of a database, is not asked for.
+    `wait_seconds` is how long to wait for the scheduler's first worker.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Dask:
     ) -> None:
         self.scheduler = scheduler
         self.writes = writes.absolute()
-        self.reads = tuple(path.absolute() for path in reads)
+        self.reads = tuple(path.absolute() for path in reads if path.exists())
         self.wait_seconds = wait_seconds
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item], label: str) -> list[Result]:
