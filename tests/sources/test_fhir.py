@@ -30,9 +30,8 @@ from attending.schema import (
     TIME,
     VISIT_ID,
 )
-from attending.sources import _fhir_clock as clock
-from attending.sources import _fhir_reader as reader
-from attending.sources._fhir_reader import SCHEMAS, Document, Lines
+from attending.sources._fhir import clock, reader
+from attending.sources._fhir.reader import SCHEMAS, Document, Lines
 from attending.stages.ingest import Sizes, ingest
 from raw import fhir
 from raw.fhir import ICD10, LOINC, RXNORM, SNOMED, clinical, concept, encounter, observation, patient

@@ -28,10 +28,10 @@ from isal import isal_zlib
 from polars import col
 
 from attending.config import Settings
-from attending.exports import _fhir_resources as resources
-from attending.exports._fhir_codes import Codes, spelled
-from attending.exports._fhir_events import Subjects, encounters, patients, resource
-from attending.exports._fhir_frames import divided, prepared
+from attending.exports._fhir import resources
+from attending.exports._fhir.codes import Codes, spelled
+from attending.exports._fhir.events import Subjects, encounters, patients, resource
+from attending.exports._fhir.frames import divided, prepared
 from attending.ledger.outgoing import Part, Whole
 from attending.ontology.fhir import OWN_CODES
 from attending.schema import CODE, DESCRIPTION, SOURCE_ID, SUBJECT_ID

@@ -59,8 +59,10 @@ def cast(frame: pl.DataFrame, columns: list[Column]) -> Cast:
             done.frame = done.frame.with_columns(keys.keys(raw))
         elif done.frame[column.name].null_count() != raw.null_count():
             _try_again(done, raw, column)
-        if column.required and raw.null_count():
-            done.problems.append(Problem(raw.is_null(), MISSING, column.name))
+        if column.required:
+            absent = (done.frame[column.name] if column.kind == "key" else raw).is_null()
+            if absent.any():
+                done.problems.append(Problem(absent, MISSING, column.name))
     return done
 
 

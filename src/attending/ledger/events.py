@@ -7,6 +7,7 @@ import polars as pl
 from attending.schema import (
     AVAILABLE_TIME,
     CODE,
+    DESCRIPTION,
     EVENTS,
     MICROSECONDS,
     NUMERIC_VALUE,
@@ -21,6 +22,9 @@ from attending.schema import (
 
 UNKNOWN = "UNK"
 COLUMNS = tuple(EVENTS.columns)
+ORDER = "_order"
+BESIDE = (ORDER, DESCRIPTION)
+"""What events may have besides: their place among those of one moment, and what their code is called."""
 _LAST_SECOND = pl.duration(hours=23, minutes=59, seconds=59)
 
 
@@ -35,12 +39,15 @@ def event(
     visit: pl.Expr | None = None,
     priority: pl.Expr | None = None,
     origin: pl.Expr | None = None,
+    order: pl.Expr | None = None,
+    description: pl.Expr | None = None,
     when: pl.Expr | None = None,
 ) -> pl.DataFrame:
     """Make one event of every row that has the time (and fulfils `when`); without `time`, a static fact.
 
     An event is never known before it happens: `available` counts only where it is later than `time`.
-    Where no `origin` is given, it is the name of the table.
+    Where no `origin` is given, it is the name of the table. `order` is the place among the events of one moment
+    where tables and lines do not say it; `description` names the code where the source has no dictionary.
     """
     if when is not None:
         frame = frame.filter(when)
@@ -62,6 +69,8 @@ def event(
         _typed(visit, VISIT_ID).alias(VISIT_ID),
         _typed(priority, PRIORITY).alias(PRIORITY),
         *([] if origin is None else [origin.alias(ORIGIN)]),
+        *([] if order is None else [order.cast(pl.Int64).alias(ORDER)]),
+        *([] if description is None else [description.cast(pl.String).alias(DESCRIPTION)]),
     )
 
 

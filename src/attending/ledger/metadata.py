@@ -18,12 +18,14 @@ from attending.ontology.vocabularies import Vocabularies
 from attending.schema import (
     CODE,
     CODES,
+    DESCRIPTION,
     EXTENSION_COLUMNS,
     FILE,
     LINE,
     MEDS_VERSION,
     N_EVENTS,
     N_LINES,
+    PARENT_CODES,
     RAW,
     SOURCE_ID,
     SPLIT,
@@ -32,6 +34,8 @@ from attending.schema import (
     SUBJECT_SPLITS,
 )
 from attending.splits import split_of
+
+_GIVEN = "_given"
 
 
 def write_codes(
@@ -45,9 +49,13 @@ def write_codes(
 
     What the source knows of a code comes first, then the user's vocabularies, then public tables.
     """
-    counts = pl.concat([pl.read_parquet(file) for file in counted])
-    counts = counts.group_by(CODE).agg(pl.col(N_EVENTS).sum()).sort(CODE)
+    counts = pl.concat([pl.read_parquet(file) for file in counted], how="diagonal")
+    named = [pl.col(DESCRIPTION).min()] if DESCRIPTION in counts.columns else []
+    counts = counts.group_by(CODE).agg(pl.col(N_EVENTS).sum(), *named).sort(CODE)
     own = source.describe(counts[CODE], dictionaries)
+    if named:
+        own = _with_names(own, counts.select(CODE, DESCRIPTION))
+        counts = counts.drop(DESCRIPTION)
     known = terms.describe(counts[CODE], own, vocabularies)
     codes = counts.join(known, on=CODE, how="left", maintain_order="left")
     if own is not None:
@@ -57,6 +65,15 @@ def write_codes(
     codes = codes.select(*first, *(name for name in codes.columns if name not in first))
     parquet.write(path, CODES.check(codes, str(path)))
     return codes.height
+
+
+def _with_names(own: pl.DataFrame | None, events: pl.DataFrame) -> pl.DataFrame:
+    """Name the codes that the source does not name as their events do."""
+    if own is None:
+        return events.with_columns(pl.lit(None, pl.List(pl.String)).alias(PARENT_CODES))
+    given = events.rename({DESCRIPTION: _GIVEN})
+    both = given.join(own, on=CODE, how="left", maintain_order="left")
+    return both.with_columns(pl.col(DESCRIPTION).fill_null(pl.col(_GIVEN))).drop(_GIVEN)
 
 
 def write_splits(

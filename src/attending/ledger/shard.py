@@ -19,10 +19,10 @@ from attending.engine import shuffle
 from attending.errors import LedgerError
 from attending.ledger import quarantine, staging
 from attending.ledger.context import Context
-from attending.ledger.events import COLUMNS
+from attending.ledger.events import BESIDE, COLUMNS, ORDER
 from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW, TABLE_OF_ROW, UNIT_OF_ROW, Tally
 from attending.ledger.table import Problem, Table
-from attending.schema import CODE, DEATH, EVENTS, N_EVENTS, ORIGIN, SUBJECT_ID, TIME, VISIT_ID
+from attending.schema import CODE, DEATH, DESCRIPTION, EVENTS, N_EVENTS, ORIGIN, SUBJECT_ID, TIME, VISIT_ID
 
 SUBJECTS_FILE, CODES_FILE, QUARANTINE_FILE = "subjects.parquet", "codes.parquet", "quarantine.parquet"
 COUNTS_FILE = "counts.json"
@@ -174,14 +174,21 @@ def _checked(
 def _with_origin(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     if ORIGIN not in frame.columns:
         frame = frame.with_columns(pl.lit(table.name).alias(ORIGIN))
-    return frame.select(COLUMNS)
+    return frame.select(*COLUMNS, *(name for name in BESIDE if name in frame.columns))
 
 
 def _sorted(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Order by subject and time; at one moment, tables and lines keep their order, and death comes last."""
-    events = pl.concat([EVENTS.empty(), *frames], rechunk=True)
+    """Order by subject and time; at one moment, tables and lines keep their order, and death comes last.
+
+    Events that bring an order of their own have it at one moment, and come before those that do not.
+    """
+    events = pl.concat([EVENTS.empty(), *frames], how="diagonal", rechunk=True)
     frames.clear()  # they are as large as the events
     dies = events[CODE].str.starts_with(DEATH).alias(_DIES)
+    if ORDER in events.columns:
+        by = [SUBJECT_ID, TIME, _DIES, ORDER]
+        last = [False, False, False, True]
+        return events.with_columns(dies).sort(by, nulls_last=last, maintain_order=True).drop(_DIES, ORDER)
     order = _order(events[SUBJECT_ID], events[TIME].dt.timestamp("us"), dies)
     if order is not None:
         return events[order]
@@ -219,7 +226,8 @@ def _write(shard: Shard, events: pl.DataFrame, subjects: pl.Series) -> None:
         raise LedgerError(
             f"an event without subject or code in {where}: its table must require those columns"
         )
-    parquet.write(shard.events_file, events)
+    parquet.write(shard.events_file, events.drop(DESCRIPTION, strict=False))
     write_atomic(shard.folder / SUBJECTS_FILE, pl.DataFrame({SUBJECT_ID: subjects}).write_parquet)
-    codes = events.group_by(CODE).agg(pl.len().cast(pl.Int64).alias(N_EVENTS)).sort(CODE)
+    named = [pl.col(DESCRIPTION).min()] if DESCRIPTION in events.columns else []
+    codes = events.group_by(CODE).agg(pl.len().cast(pl.Int64).alias(N_EVENTS), *named).sort(CODE)
     write_atomic(shard.folder / CODES_FILE, codes.write_parquet)

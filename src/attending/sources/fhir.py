@@ -2,7 +2,7 @@
 
 A record is an entry of a bundle, or a line of ndjson. Each becomes a row of the table of its resource; resources
 of kinds that say nothing of a patient's course (`Claim`, `Organization` …) are counted by kind. Which code a concept
-becomes is said in `_fhir_codes`, how dates in part are read in `_fhir_clock`. A reference may be `Patient/7`,
+becomes is said in `_fhir/codes`, how dates in part are read in `_fhir/clock`. A reference may be `Patient/7`,
 an absolute address of it, `urn:uuid:…`, or `#drug` for a contained resource.
 
     resource                    becomes                                    happens             is known
@@ -52,8 +52,8 @@ from attending.ledger.files import text_bytes
 from attending.ledger.table import Source
 from attending.ledger.units import Unit, fingerprint_of
 from attending.schema import CODE, DESCRIPTION, PARENT_CODES
-from attending.sources._fhir_reader import SCHEMAS, Document, Lines
-from attending.sources._fhir_tables import CODE_SYSTEM, PATIENT, tables
+from attending.sources._fhir.reader import SCHEMAS, Document, Lines
+from attending.sources._fhir.tables import CODE_SYSTEM, PATIENT, tables
 
 _DOCUMENT, _LINES = (".json", ".json.gz"), (".ndjson", ".ndjson.gz")
 

@@ -22,11 +22,11 @@ from attending.ledger.table import (
     words,
 )
 from attending.schema import ADMISSION, BIRTH, DEATH, DESCRIPTION, DISCHARGE, RACE, SEPARATOR, SEX, SUBJECT_ID
-from attending.sources import _fhir_resources as resources
-from attending.sources._fhir_codes import IMAGING
-from attending.sources._fhir_reader import DELETED, SCHEMAS
-from attending.sources._fhir_resources import Resource
-from attending.sources._fhir_rows import MOMENTS
+from attending.sources._fhir import resources
+from attending.sources._fhir.codes import IMAGING
+from attending.sources._fhir.reader import DELETED, SCHEMAS
+from attending.sources._fhir.resources import Resource
+from attending.sources._fhir.rows import MOMENTS
 
 PATIENT, ENCOUNTER, MEDICATION, CODE_SYSTEM = "Patient", "Encounter", "Medication", "CodeSystem"
 VISIT_START, VISIT_END = "ENCOUNTER", "ENCOUNTER_END"

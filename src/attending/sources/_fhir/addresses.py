@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from attending.ontology import fhir
-from attending.sources._fhir_resources import Extension, Part, Reference
+from attending.sources._fhir.resources import Extension, Part, Reference
 
 OWN_ID = "="
 """What the text of a visit begins with where it is our own integer, not an identifier to be hashed."""

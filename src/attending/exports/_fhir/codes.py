@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from attending.exports._fhir_resources import Coding, Concept
+from attending.exports._fhir.resources import Coding, Concept
 from attending.ontology import fhir
 from attending.schema import DIAGNOSIS_ICD9, DIAGNOSIS_ICD10, PROCEDURE_ICD9, PROCEDURE_ICD10, SEPARATOR
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from attending.exports import _fhir_codes as codes
-from attending.exports import _fhir_resources as to
-from attending.exports._fhir_codes import Codes
-from attending.exports._fhir_frames import GENDERS, NUMBER, ORDER, Divided
-from attending.exports._fhir_resources import Extension, Identifier, Reference
+from attending.exports._fhir import codes
+from attending.exports._fhir import resources as to
+from attending.exports._fhir.codes import Codes
+from attending.exports._fhir.frames import GENDERS, NUMBER, ORDER, Divided
+from attending.exports._fhir.resources import Extension, Identifier, Reference
 from attending.ontology import fhir
 from attending.schema import (
     ADMISSION,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 from polars import col
 
-from attending.exports import _fhir_resources as resources
+from attending.exports._fhir import resources
 from attending.schema import (
     ADMISSION,
     AVAILABLE_TIME,

@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from attending.ontology import fhir
-from attending.sources import _fhir_codes as codes
-from attending.sources import _fhir_observed as observed
-from attending.sources import _fhir_resources as resources
-from attending.sources._fhir_addresses import NOTHING, OWN_ID, Addresses, own
-from attending.sources._fhir_codes import Code
-from attending.sources._fhir_resources import (
+from attending.sources._fhir import codes, observed, resources
+from attending.sources._fhir.addresses import NOTHING, OWN_ID, Addresses, own
+from attending.sources._fhir.codes import Code
+from attending.sources._fhir.resources import (
     Attachment,
     Concept,
     Period,

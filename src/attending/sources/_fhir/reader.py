@@ -23,10 +23,10 @@ from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW
 from attending.ledger.sieve import NOT_UTF8, Rejected
 from attending.ledger.units import Block
 from attending.ontology.fhir import OWN_CODES
-from attending.sources import _fhir_clock as clock
-from attending.sources._fhir_addresses import OWN_ID, Addresses
-from attending.sources._fhir_resources import READ, Bundle, CodeSystem, Entry, Kind, Manifest, Resource
-from attending.sources._fhir_rows import MOMENTS, ROWS, Row, Unreadable
+from attending.sources._fhir import clock
+from attending.sources._fhir.addresses import OWN_ID, Addresses
+from attending.sources._fhir.resources import READ, Bundle, CodeSystem, Entry, Kind, Manifest, Resource
+from attending.sources._fhir.rows import MOMENTS, ROWS, Row, Unreadable
 
 DELETED = "deleted"
 DELETED_COLUMNS: dict[str, pl.DataType] = {"urls": pl.List(pl.String())}

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from attending.ontology.fhir import HCPCS_NAME, ICD9_NAME, ICD10_NAME, OWN_CODES, vocabulary
 from attending.schema import DIAGNOSIS, MEDICATION, PROCEDURE, SEPARATOR
-from attending.sources._fhir_resources import Concept
+from attending.sources._fhir.resources import Concept
 
 TEXT = "TEXT"
 _ICD = (ICD10_NAME, ICD9_NAME)

@@ -7,9 +7,8 @@ import polars as pl
 
 from attending.ontology import fhir
 from attending.schema import LAB
-from attending.sources import _fhir_codes as codes
-from attending.sources import _fhir_resources as resources
-from attending.sources._fhir_resources import Concept, Quantity
+from attending.sources._fhir import codes, resources
+from attending.sources._fhir.resources import Concept, Quantity
 
 _TEXT = pl.String()
 COMPONENT = pl.Struct(

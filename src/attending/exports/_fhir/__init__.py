@@ -1,0 +1,1 @@
+"""Events as FHIR R4 resources; `exports.fhir` writes them."""
