@@ -100,9 +100,11 @@ def test_a_number_that_is_not_finite_is_left_out(tmp_path):
         assert "nan" not in file.read().lower()
 
 
-def test_a_text_longer_than_a_record_may_be_is_set_aside_and_costs_no_other(tmp_path):
+@pytest.mark.parametrize("block_bytes", [2**16, 2**20])
+def test_a_text_of_thousands_of_lines_comes_back(tmp_path, block_bytes):
+    long = pl.lit('a "line",\n' * 3000)
     frame = events().with_columns(
-        text_value=pl.when(pl.col("priority") == 3).then(pl.lit("line\n" * 1001)).otherwise("text_value")
+        text_value=pl.when(pl.col("priority") == 3).then(long).otherwise("text_value")
     )
-    again = read_back(export(frame, tmp_path), tmp_path / "again")
-    assert again.select(*EVENTS.columns).equals(frame.filter(pl.col("priority").ne_missing(3)))
+    again = read_back(export(frame, tmp_path), tmp_path / "again", block_bytes=block_bytes)
+    assert again.select(*EVENTS.columns).equals(frame)
