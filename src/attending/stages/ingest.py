@@ -48,6 +48,7 @@ from attending.ledger.shard import (
 from attending.ledger.table import Source, Table
 from attending.ledger.units import Unit
 from attending.ledger.work import Work
+from attending.ontology import ndc
 from attending.ontology.vocabularies import Vocabularies
 from attending.progress import say
 from attending.splits import Split
@@ -110,6 +111,7 @@ def ingest(
             "keep_rows": keep_rows,
             "sizes": sizes.to_dict(),
             "vocabularies": vocabularies and str(vocabularies),
+            "drug_directory": ndc.is_packaged(),
         },
         parents=_terms(vocabularies)
         | {
