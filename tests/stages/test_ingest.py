@@ -184,7 +184,7 @@ def test_a_missing_column_that_is_not_needed_is_reported(tmp_path, capsys):
 
 def test_a_missing_column_of_a_required_table_stops_the_ingest(tmp_path):
     with pytest.raises(
-        SourceError, match=r"expected a column 'hadm_id' in .*admissions\.csv.*; got subject_id"
+        SourceError, match=r"expected a column 'hadm_id' in .*admissions\.csv.*; got 16 columns, subject_id"
     ):
         run(write(tmp_path / "raw", admissions=without(ADMISSIONS, "hadm_id")), tmp_path / "out")
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attending.errors import LedgerError, SourceError
-from attending.ledger import lines
+from attending.ledger import headers, lines
 from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW
 from attending.ledger.sieve import Dialect, Rejected
 from attending.ledger.staging import Chunk, Place, Receipt, chunk_name, finished
@@ -180,7 +180,8 @@ def _missing(file: _File, present: list[str], names: list[str]) -> tuple[list[st
     if void and file.table.required:
         raise SourceError(
             f"expected a column '{void}' in {file.path}, which every study needs; got "
-            f"{', '.join(names) or 'no readable header'}: restore the column, or its name"
+            f"{headers.in_words(names, void, present) if names else 'no readable header'}: "
+            "restore the header, the column, or its name"
         )
     return missing, void
 

@@ -9,10 +9,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from attending.errors import ConfigError, SourceError, nearest
+from attending.errors import ConfigError, SourceError
 from attending.ledger import lines
 from attending.ledger.context import Context
 from attending.ledger.files import find
+from attending.ledger.headers import in_words
 from attending.ledger.table import Source, Table
 from attending.mapping.descriptions import Described, Labels, labels_of, name_codes
 from attending.mapping.source import Read
@@ -78,7 +79,8 @@ def _check(read: Read, table: Table, file: Path, folder: Path) -> None:
             raise ConfigError(
                 f"the mapping asks for the column '{column.name}' ({place}), which "
                 f"{file.relative_to(folder).as_posix() if file != folder else file.name} does not have"
-                f"{nearest(column.name, names)}; name it below 'optional' if a file may lack it"
+                f"; it has {in_words(names, column.name, [one.name for one in table.columns])}: name it below "
+                "'optional' if a file may lack it"
             )
 
 
