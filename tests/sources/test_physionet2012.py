@@ -91,6 +91,16 @@ def test_every_line_of_a_damaged_record_is_accounted_for(tmp_path):
     assert manifest.counts["quarantined"] == 4
 
 
+@pytest.mark.parametrize("end", ["\r", "\n\r", "\r\n\r\n", "\n\n"])
+def test_a_blank_last_line_is_a_line_however_it_ends(tmp_path, end):
+    folder = tmp_path / "raw"
+    (folder / "set-a").mkdir(parents=True)
+    text = f"Time,Parameter,Value\n00:00,RecordID,101\n00:07,HR,80{end}"
+    (folder / "set-a" / "101.txt").write_text(text, newline="")
+    _, manifest = run(folder, tmp_path / "out")
+    assert manifest.counts["lines"] == len(text.splitlines())
+
+
 def test_the_dead_are_discharged_when_they_die_and_later_deaths_lie_in_no_visit(tmp_path):
     events, _ = run(raw.write(tmp_path / "raw"), tmp_path / "out")
     dead, later, unknown = (raw.FIRST + number for number in (2, 3, 4))

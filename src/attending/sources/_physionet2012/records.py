@@ -76,8 +76,7 @@ def _block(index: int, records: list[tuple[str, bytes]], line: int) -> Block:
     lines: list[bytes] = []
     stays: list[str | None] = []
     for name, content in records:
-        own = content.splitlines() if b"\r" in content else content.split(b"\n")
-        own = own[:-1] if own and not own[-1] else own
+        own = _lines(content)
         lines += own
         stays += [_stay(name, content)] * len(own)
     frame, rejected = _decoded(lines, stays, line)
@@ -145,9 +144,17 @@ def _stay(name: str, content: bytes) -> str | None:
     return named[1] if named else None
 
 
-def _n_lines(content: bytes) -> int:
+def _lines(content: bytes) -> list[bytes]:
     if b"\r" in content:
-        return len(content.splitlines())
+        return content.splitlines()
+    lines = content.split(b"\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def _n_lines(content: bytes) -> int:
+    """Count lines without cutting them out, where that can be done."""
+    if b"\r" in content:
+        return len(_lines(content))
     return content.count(b"\n") + (bool(content) and not content.endswith(b"\n"))
 
 
