@@ -35,7 +35,7 @@ class File(Settings):
     """What a table and a dictionary have in common.
 
     file        its files below the folder, without `.csv`, `.gz` …: `hosp/labs`, `**/*Inpatient_Claims*`
-    separator   what stands between fields, if not a comma
+    separator   what stands between fields, if not a comma; empty: what the header has most of
     columns     kinds of columns that their use does not tell, or forms of their dates
     needs       columns without which a line is set aside
     optional    columns that a file may lack; `all`: any
@@ -43,7 +43,7 @@ class File(Settings):
     """
 
     file: str | None = None
-    separator: str = ","
+    separator: Literal[",", ";", "\t", "|", ""] = ","
     columns: dict[str, Any] = Field(default_factory=dict)
     needs: Names = ()
     optional: Names | Literal["all"] = ()
