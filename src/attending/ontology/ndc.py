@@ -7,7 +7,7 @@ pharmacologic classes ("HMG-CoA Reductase Inhibitor"), as products of that ingre
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from attending.errors import SourceError
 from attending.ontology import drugs
 
 COLUMNS = ("PRODUCTNDC", "PROPRIETARYNAME", "NONPROPRIETARYNAME", "SUBSTANCENAME", "PHARM_CLASSES")
+_KIND = "PRODUCTTYPENAME"
 _NOT_DRUGS = "ALLERGENIC|CELLULAR"
 _CLASS = r"([^\[\],]+(?:, [^\[\],]+)?) \[EPC\]"
 _SHARE = (
@@ -29,12 +30,41 @@ _LABELER, _PRODUCT, _PACKAGED = 5, 4, 11  # digits
 
 @dataclass(frozen=True)
 class Directory:
-    """What the directory says, by lower-case name and by product (nine digits: labeler and product)."""
+    """What the directory says, by lower-case name and by product (nine digits: labeler and product).
 
-    classes: dict[str, tuple[str, ...]]  # of an ingredient
-    brands: dict[str, tuple[str, ...]]  # ingredients of a brand or of a generic name
-    products: dict[str, tuple[str, ...]]  # ingredients of a product
-    names: dict[str, str]  # of a product
+    It is made of the file's rows when it is first asked for: few data sets name products, and that is most of the cost.
+    """
+
+    rows: pl.DataFrame  # COLUMNS, of the products that are drugs
+    contents: dict[str, tuple[str, ...]]  # ingredients of each list of substances
+
+    @cached_property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The classes of each ingredient."""
+        return _classes(self.rows, self.contents)
+
+    @cached_property
+    def brands(self) -> dict[str, tuple[str, ...]]:
+        """The ingredients of each brand or generic name."""
+        return _brands(self.rows, self.contents)
+
+    @cached_property
+    def products(self) -> dict[str, tuple[str, ...]]:
+        """The ingredients of each product."""
+        listed = zip(_products_of(self.rows), self.rows["SUBSTANCENAME"], strict=True)
+        return {product: self.contents[substances] for product, substances in listed if product}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The name of each product: its brand, else its generic name, else its substances."""
+        called = self.rows.select(
+            pl.coalesce(
+                *(pl.when(col(name) != "").then(name) for name in ("PROPRIETARYNAME", "NONPROPRIETARYNAME")),
+                "SUBSTANCENAME",
+            )
+        ).to_series()
+        named = zip(_products_of(self.rows), called, strict=True)
+        return {product: name for product, name in named if product}
 
     def ingredients(self, name: str) -> list[str]:
         """Return the ingredients of a drug's name, brands resolved."""
@@ -105,12 +135,19 @@ def read(path: Path) -> Directory:
             raise SourceError(
                 f"expected a column '{column}' in {path}, an NDC product file; got {', '.join(header)}"
             )
-    rows = pl.read_csv(path, separator="\t", infer_schema=False, quote_char=None, encoding="utf8-lossy")
-    if "PRODUCTTYPENAME" in header:
-        rows = rows.filter(~col("PRODUCTTYPENAME").fill_null("").str.contains(_NOT_DRUGS))
+    kind = [name for name in (_KIND,) if name in header]
+    rows = pl.read_csv(
+        path,
+        separator="\t",
+        columns=[*COLUMNS, *kind],
+        infer_schema=False,
+        quote_char=None,
+        encoding="utf8-lossy",
+    )
+    if kind:
+        rows = rows.filter(~col(_KIND).fill_null("").str.contains(_NOT_DRUGS))
     rows = rows.select(COLUMNS).drop_nulls("SUBSTANCENAME")
-    contents = _contents(rows["SUBSTANCENAME"].unique().to_list())
-    return Directory(_classes(rows, contents), _brands(rows, contents), *_products(rows, contents))
+    return Directory(rows, _contents(rows["SUBSTANCENAME"].unique().to_list()))
 
 
 def _contents(substances: list[str]) -> dict[str, tuple[str, ...]]:
@@ -128,8 +165,9 @@ def _contents(substances: list[str]) -> dict[str, tuple[str, ...]]:
 def _classes(rows: pl.DataFrame, contents: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     n_products: Counter[str] = Counter()
-    named = rows.with_columns(col("PHARM_CLASSES").str.extract_all(_CLASS).alias("classes"))
-    for listed, classes, n in named.group_by("SUBSTANCENAME", "classes").len().iter_rows():
+    counted = rows.group_by("SUBSTANCENAME", "PHARM_CLASSES").len("n")
+    named = counted.select("SUBSTANCENAME", col("PHARM_CLASSES").str.extract_all(_CLASS), "n")
+    for listed, classes, n in named.iter_rows():
         content = contents[listed]
         for ingredient in content:
             n_products[ingredient] += 0
@@ -144,26 +182,20 @@ def _classes(rows: pl.DataFrame, contents: dict[str, tuple[str, ...]]) -> dict[s
 
 
 def _brands(rows: pl.DataFrame, contents: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    counts: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
-    for column in ("PROPRIETARYNAME", "NONPROPRIETARYNAME"):
-        lower = col(column).str.to_lowercase().str.strip_chars()
-        grouped = rows.select(lower.alias("name"), "SUBSTANCENAME").drop_nulls()
-        for name, listed, n in grouped.group_by("name", "SUBSTANCENAME").len().iter_rows():
-            counts[name][contents[listed]] += n
-    best = {name: found.most_common(1)[0] for name, found in counts.items()}
-    return {name: content for name, (content, n) in best.items() if n > _SHARE * counts[name].total()}
+    """Give each name the content that most of its products have."""
+    distinct = list(dict.fromkeys(contents.values()))
+    number = {content: n for n, content in enumerate(distinct)}
+    content = col("SUBSTANCENAME").replace_strict(
+        list(contents), [number[one] for one in contents.values()], return_dtype=pl.UInt32
+    )
+    names = pl.concat(
+        rows.select(col(column).str.to_lowercase().str.strip_chars().alias("name"), content.alias("content"))
+        for column in ("PROPRIETARYNAME", "NONPROPRIETARYNAME")
+    )
+    counted = names.drop_nulls().group_by("name", "content").len("n")
+    best = counted.filter(col("n") > _SHARE * col("n").sum().over("name"))
+    return {name: distinct[content] for name, content in best.select("name", "content").iter_rows()}
 
 
-def _products(
-    rows: pl.DataFrame, contents: dict[str, tuple[str, ...]]
-) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
-    listed: dict[str, tuple[str, ...]] = {}
-    names: dict[str, str] = {}
-    for code, brand, generic, substances in rows.select(
-        "PRODUCTNDC", "PROPRIETARYNAME", "NONPROPRIETARYNAME", "SUBSTANCENAME"
-    ).iter_rows():
-        product = product_of(code)
-        if product:
-            listed[product] = contents[substances]
-            names[product] = brand or generic or substances
-    return listed, names
+def _products_of(rows: pl.DataFrame) -> list[str | None]:
+    return [product_of(code) for code in rows["PRODUCTNDC"]]
