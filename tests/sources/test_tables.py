@@ -11,8 +11,9 @@ from attending.engine.local import Local
 from attending.mapping.source import read
 from attending.sources.tables import Config
 from attending.stages.ingest import Sizes, ingest
-from conftest import ROOT
 from raw import tables as raw
+
+ROOT = Path(__file__).parents[2]
 
 PAGE = ROOT / "docs" / "data" / "tables.md"
 

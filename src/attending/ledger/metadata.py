@@ -68,12 +68,12 @@ def write_codes(
 
 
 def _with_names(own: pl.DataFrame | None, events: pl.DataFrame) -> pl.DataFrame:
-    """Name the codes that the source does not name as their events do."""
+    """Name codes as their events do, and those that events do not name as the source does."""
     if own is None:
         return events.with_columns(pl.lit(None, pl.List(pl.String)).alias(PARENT_CODES))
     given = events.rename({DESCRIPTION: _GIVEN})
     both = given.join(own, on=CODE, how="left", maintain_order="left")
-    return both.with_columns(pl.col(DESCRIPTION).fill_null(pl.col(_GIVEN))).drop(_GIVEN)
+    return both.with_columns(pl.coalesce(_GIVEN, DESCRIPTION).alias(DESCRIPTION)).drop(_GIVEN)
 
 
 def write_splits(
