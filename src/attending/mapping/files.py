@@ -70,7 +70,7 @@ def _check(read: Read, table: Table, file: Path, folder: Path) -> None:
         return
     try:
         names = _header(table, file)
-    except (SourceError, pa.ArrowException, OSError):
+    except (SourceError, pa.ArrowException, OSError, UnicodeDecodeError):
         return  # the ledger says what is wrong with it
     lower = {name.lower() for name in names}
     for column in table.columns:
@@ -96,7 +96,7 @@ def _add(labels: Labels, described: Described, table: Table, file: Path) -> None
     try:
         for frame in _frames(described, table, file):
             described.add(labels, frame)
-    except (SourceError, pa.ArrowException, pl.exceptions.PolarsError, OSError):
+    except (SourceError, pa.ArrowException, pl.exceptions.PolarsError, OSError, UnicodeDecodeError):
         return  # names are a convenience; the ledger says what is wrong with the file
 
 

@@ -26,6 +26,7 @@ class Parsed:
     spec: spec.Table
     place: Place
     subject: str
+    prefix: str
     link: ledger.Link | None
     names: Names
     joins: tuple[Join, ...]
@@ -42,7 +43,7 @@ def read(
         ConfigError: naming the key, the line and the file.
     """
     table = place.build(spec.Table, raw)
-    subject, link = _subject(table.subject, place["subject"], known)
+    subject, prefix, link = _subject(table.subject, place["subject"], known)
     names = Names(table=name, subject=subject, constants=table.constants)
     if subject:
         names.uses.append(Use(name, subject, "key", place["subject"]))
@@ -65,6 +66,7 @@ def read(
         spec=table,
         place=place,
         subject=subject,
+        prefix=prefix,
         link=link,
         names=names,
         joins=tuple(joins),
@@ -99,6 +101,7 @@ def compiled(one: Parsed, columns: Columns, *, reference: bool) -> ledger.Table:
         required=one.spec.required,
         reference=reference,
         subject=one.subject or SUBJECT_ID,
+        prefix=one.prefix,
         link=one.link,
         separator=one.spec.separator,
     )
@@ -140,12 +143,16 @@ def code(raw: Plain, place: Place, names: Names, unit: Plain = None) -> tuple[Va
     return tuple(parse(part, at, names) for part, at in parts)
 
 
-def _subject(raw: Plain, place: Place, known: list[str]) -> tuple[str, ledger.Link | None]:
+def _subject(raw: Plain, place: Place, known: list[str]) -> tuple[str, str, ledger.Link | None]:
+    """Return the column of the subject, what is put before it, and through which table it is found otherwise."""
     if isinstance(raw, str):
-        return raw.removeprefix("$"), None
+        return raw.removeprefix("$"), "", None
+    if isinstance(raw, dict) and "through" not in raw:
+        own = place.build(spec.Prefixed, raw)
+        return own.column.removeprefix("$"), own.prefix, None
     through = place.build(spec.Through, raw)
     expect(through.through, known, place["through"], "table before this one")
-    return "", ledger.Link(through.through, through.by)
+    return "", "", ledger.Link(through.through, through.by)
 
 
 def _join(
