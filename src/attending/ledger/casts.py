@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from attending.ledger import keys, values
+from attending.ledger import keys, typed, values
 from attending.ledger.quarantine import Tally
 from attending.ledger.table import Column, Problem, words
 
@@ -21,6 +21,7 @@ NOT_A = {
     "day": "not a date",
     "text": "not text",
     "key": "not an identifier",
+    "value": "not a value",
     "raw": "not of the right type",
 }
 _USUAL_MOMENT = "%Y-%m-%d %H:%M:%S"
@@ -50,15 +51,17 @@ def cast(frame: pl.DataFrame, columns: list[Column]) -> Cast:
 
     A fault in a required column voids its line; elsewhere it voids the value, which becomes null.
     """
-    done = Cast(frame=frame.select(_expression(one, frame.schema[one.name]) for one in columns))
+    read = frame.select(typed.readable(frame[column.name], column.kind) for column in columns)
+    done = Cast(frame=read.select(_expression(one, read.schema[one.name]) for one in columns))
     for column in columns:
         raw = frame[column.name]
         if column.kind == "value":
-            _parse(done, raw, column)
+            _parse(done, raw, read[column.name], column)
         elif column.kind == "key":
-            done.frame = done.frame.with_columns(keys.keys(raw))
+            done.frame = done.frame.with_columns(keys.keys(read[column.name]))
+            _note(done, read[column.name].is_null() & raw.is_not_null(), column)
         elif done.frame[column.name].null_count() != raw.null_count():
-            _try_again(done, raw, column)
+            _try_again(done, raw, read[column.name], column)
         if column.required:
             absent = (done.frame[column.name] if column.kind == "key" else raw).is_null()
             if absent.any():
@@ -66,18 +69,23 @@ def cast(frame: pl.DataFrame, columns: list[Column]) -> Cast:
     return done
 
 
-def _parse(done: Cast, raw: pl.Series, column: Column) -> None:
+def _parse(done: Cast, raw: pl.Series, read: pl.Series, column: Column) -> None:
     if column.unless in done.frame.columns:
-        raw = raw.set(done.frame[column.unless].is_not_null(), None)
-    numbers, said, counts = values.parse(raw)
+        read = read.set(done.frame[column.unless].is_not_null(), None)
+    numbers, said, counts = values.parse(read)
     done.frame = done.frame.with_columns(numbers.alias(column.name), said.alias(words(column.name)))
     for rule, n in counts.items():
         done.parsed.setdefault(rule, {})[column.name] = n
+    if read.dtype != raw.dtype:
+        _note(done, read.is_null() & raw.is_not_null(), column)
 
 
-def _try_again(done: Cast, raw: pl.Series, column: Column) -> None:
-    done.frame = done.frame.with_columns(_again(raw, done.frame[column.name], column))
-    failed = done.frame[column.name].is_null() & raw.is_not_null()
+def _try_again(done: Cast, raw: pl.Series, read: pl.Series, column: Column) -> None:
+    done.frame = done.frame.with_columns(_again(read, done.frame[column.name], column))
+    _note(done, done.frame[column.name].is_null() & raw.is_not_null(), column)
+
+
+def _note(done: Cast, failed: pl.Series, column: Column) -> None:
     if failed.any():
         done.problems.append(Problem(failed, NOT_A[column.kind], column.name, column.required))
 
@@ -96,25 +104,29 @@ def _expression(column: Column, dtype: pl.DataType) -> pl.Expr:
         case "text":
             return raw
         case "moment":
-            return raw.str.to_datetime(_USUAL_MOMENT, time_unit="us", strict=False)
+            return _in_range(raw.str.to_datetime(_USUAL_MOMENT, time_unit="us", strict=False), column)
         case "day":
-            return raw.str.to_date("%Y-%m-%d", strict=False)
+            return _in_range(raw.str.to_date("%Y-%m-%d", strict=False), column)
         case _:
             return _finite(raw.cast(column.dtype, strict=False), column)
+
+
+def _in_range(moment: pl.Expr, column: Column) -> pl.Expr:
+    return typed.in_range(moment, column.dtype)
 
 
 def _finite(value: pl.Expr, column: Column) -> pl.Expr:
     return pl.when(value.is_finite()).then(value) if column.kind == "number" else value
 
 
-def _again(raw: pl.Series, typed: pl.Series, column: Column) -> pl.Series:
+def _again(raw: pl.Series, known: pl.Series, column: Column) -> pl.Series:
     """Try the other spellings on the values that failed."""
-    failed = raw.is_not_null() & typed.is_null()
+    failed = raw.is_not_null() & known.is_null()
     if raw.dtype != pl.String:
-        return typed
+        return known
     rows = failed.arg_true()
     second = pl.DataFrame({column.name: raw.gather(rows).str.strip_chars()}).select(_tolerant(column))
-    return typed.scatter(rows, second.to_series())
+    return known.scatter(rows, second.to_series())
 
 
 def _tolerant(column: Column) -> pl.Expr:
@@ -126,9 +138,9 @@ def _tolerant(column: Column) -> pl.Expr:
         case "number":
             return _finite(raw.cast(pl.Float64, strict=False), column)
         case "moment":
-            return _any_moment(raw, column.formats)
+            return _in_range(_any_moment(raw, column.formats), column)
         case "day":
-            return _any_moment(raw, column.formats).dt.date()
+            return _in_range(_any_moment(raw, column.formats).dt.date(), column)
         case _:
             return raw
 

@@ -291,12 +291,14 @@ def _batches(
 
 
 def _of_batch(batch: pa.RecordBatch, columns: dict[str, str]) -> pl.DataFrame:
+    """Return a batch's columns by their names in the table; an empty text is null, as it is in CSV."""
     batch.validate(full=True)  # damaged text would stop the process
     arrays = [*batch.columns, pa.nulls(batch.num_rows, pa.int8())]  # rows without columns are rows
     frame = pl.from_arrow(pa.table(arrays, names=[*batch.schema.names, _FILLER]))
     assert isinstance(frame, pl.DataFrame)
-    texts = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Categorical | pl.Enum)]
-    return frame.rename(columns).with_columns(pl.col(texts).cast(pl.String))
+    kinds = (pl.String, pl.Categorical, pl.Enum)
+    texts = (pl.col(name).cast(pl.String) for name, dtype in frame.schema.items() if dtype in kinds)
+    return frame.with_columns(pl.when(text != "").then(text) for text in texts).rename(columns)
 
 
 def _stage_batch(part: Part, file: _File, index: int, first: int, frame: pl.DataFrame, void: str) -> Receipt:
