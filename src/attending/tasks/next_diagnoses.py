@@ -93,11 +93,13 @@ def _with_next(visits: pl.DataFrame) -> pl.DataFrame:
 
 
 def _diagnoses(events: pl.DataFrame, config: Config) -> pl.DataFrame:
+    """Return each diagnosis with the outcome that it is, as an `Enum`: numbers in the order of the names."""
     diagnoses = events.filter(is_code(DIAGNOSIS)).select(SUBJECT_ID, VISIT_ID, CODE, AVAILABLE_TIME)
     outcomes = outcome_of_code(diagnoses[CODE].unique().to_list(), config)
+    names = pl.Enum(sorted(set(outcomes.values())))
     grouping = pl.DataFrame(
         {CODE: list(outcomes), "outcome": list(outcomes.values())},
-        schema_overrides={CODE: pl.String, "outcome": pl.String},
+        schema={CODE: pl.String, "outcome": names},
     )
     return diagnoses.join(grouping, on=CODE).drop(CODE).rename({"outcome": CODE})
 
@@ -106,10 +108,13 @@ def _with_history(labels: pl.DataFrame, diagnoses: pl.DataFrame) -> pl.DataFrame
     first_known = diagnoses.group_by(SUBJECT_ID, CODE).agg(pl.col(AVAILABLE_TIME).min())
     keys = [SUBJECT_ID, PREDICTION_TIME]
     history = (
-        labels.select(keys)
-        .join(first_known, on=SUBJECT_ID)
+        labels.lazy()
+        .select(keys)
+        .unique()
+        .join(first_known.lazy(), on=SUBJECT_ID)
         .filter(pl.col(AVAILABLE_TIME) <= pl.col(PREDICTION_TIME))
         .group_by(keys)
-        .agg(pl.col(CODE).unique().sort().alias(HISTORY_CODES))
+        .agg(pl.col(CODE).sort().alias(HISTORY_CODES))
+        .collect()
     )
     return labels.join(history, on=keys, how="left").with_columns(pl.col(HISTORY_CODES).fill_null([]))
