@@ -98,6 +98,7 @@ def parsed(codes: pl.Series) -> pl.DataFrame:
     )
     named = pl.when(col("p1").is_in(_NOT_NAMES)).then("p2").otherwise("p1")
     number = pl.any_horizontal(col(part).str.contains(r"^\d+$") for part in ("p1", "p2"))
+    number &= ~col("p3").str.contains("[A-Za-z]{4}").fill_null(value=False)  # DRG//HCFA//853//INFECTIOUS DISEASES
     is_drug = col("p0").str.contains(_DRUGS) & ~is_icd
     rows = rows.select(
         CODE,

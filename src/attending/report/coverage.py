@@ -45,5 +45,12 @@ def _row(name: str, families: Sequence[dict[str, int]]) -> tuple[str, list[str]]
     cells = [f"{sums['codes']:,}", f"{sums['events']:,}"]
     for kind in ("described", "with_parent", "grouped", "unmapped"):
         events = sum(one[f"events_{kind}"] or 0 for one in families)
-        cells.append(f"{events / sums['events']:.0%}" if sums["events"] else "–")
+        cells.append(_share(events, sums["events"]))
     return name, cells
+
+
+def _share(part: int, whole: int) -> str:
+    if not whole:
+        return "–"
+    share = part / whole
+    return f"{share:.1%}" if 0 < share < 0.01 else f"{share:.0%}"
