@@ -93,3 +93,26 @@ def test_settings_round_trip_through_yaml() -> None:
     outer = Outer(name="x", train=Inner(epochs=7))
     assert Outer.from_yaml(outer.to_yaml()) == outer
     assert build(Outer, outer.to_dict(), where="s") == outer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [*a]",
+        "a: " + "[" * 100_000,
+        "\n".join(["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))]),
+        "a: " + "9" * 5000,
+        "a: 2024-99-99",
+        "a: !!float x",
+        "? [1, 2]\n: 3",
+        "a: \x00",
+    ],
+)
+def test_yaml_that_is_too_deep_too_large_or_holds_itself_is_refused(text):
+    with pytest.raises(ConfigError):
+        parse(text, "study.yaml")
+
+
+def test_an_override_that_is_no_yaml_is_refused():
+    with pytest.raises(ConfigError, match="is not valid YAML"):
+        override({}, "a=" + "9" * 5000)

@@ -16,6 +16,9 @@ from attending.errors import ConfigError, nearest
 
 S = TypeVar("S", bound="Settings")
 Lines = dict[tuple[str | int, ...], int]
+MOST_SETTINGS = 100_000
+"""A mapping of hundreds of tables has some thousands; a few lines of anchors may stand for billions."""
+_NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
 class Settings(BaseModel):
@@ -88,19 +91,19 @@ def parse(text: str, where: str) -> tuple[dict[str, Any], Lines]:
     """Return the mapping that YAML `text` holds and the line of each key.
 
     Raises:
-        ConfigError: if it is not YAML, not a mapping, or names a key twice.
+        ConfigError: if it is not YAML, not a mapping, names a key twice, or repeats itself beyond measure.
     """
+    lines: Lines = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _number(node, (), lines, where)
         values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except _NOT_YAML as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{where}{line} is not valid YAML: {getattr(error, 'problem', error)}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"expected a mapping of settings in {where}; got {type(values).__name__}")
-    lines: Lines = {}
-    _number(node, (), lines, where)
     return values, lines
 
 
@@ -118,8 +121,14 @@ def build(settings: type[S], values: dict[str, Any], *, where: str, lines: Lines
 
 
 def _number(node: yaml.Node | None, path: tuple[str | int, ...], lines: Lines, where: str) -> None:
+    if len(lines) > MOST_SETTINGS:
+        raise ConfigError(
+            f"{where} holds more than {MOST_SETTINGS:,} settings: write out what its anchors repeat"
+        )
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise ConfigError(f"{where}, line {key.start_mark.line + 1}: expected a word as a key")
             here = (*path, key.value)
             if here in lines:
                 raise ConfigError(
@@ -154,7 +163,7 @@ def override(values: dict[str, Any], text: str) -> None:
         here = below
     try:
         here[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except _NOT_YAML:
         raise ConfigError(f"the value of the override '{path}' is not valid YAML") from None
 
 
