@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from attending.errors import LedgerError, SourceError
 from attending.ledger import headers, lines
+from attending.ledger.arrow import DAMAGE, frame_of
 from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW
 from attending.ledger.sieve import Dialect, Rejected
 from attending.ledger.staging import Chunk, Place, Receipt, chunk_name, finished
@@ -273,7 +274,7 @@ def _read_parquet(part: Part, file: _File) -> tuple[list[Receipt], Tail]:
             _stage_batch(part, file, index, first, frame, void)
             for index, first, frame in _batches(opened, part, columns)
         ]
-    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+    except DAMAGE as error:
         raise SourceError(f"cannot read {file.path}: {type(error).__name__}; copy it again") from None
     status = f"{MISSING_COLUMN} '{void}'" if void else READ
     return receipts, Tail(n_lines=opened.metadata.num_rows, missing=missing, status=status)
@@ -292,12 +293,8 @@ def _batches(
 
 def _of_batch(batch: pa.RecordBatch, columns: dict[str, str]) -> pl.DataFrame:
     """Return a batch's columns by their names in the table; an empty text is null, as it is in CSV."""
-    batch.validate(full=True)  # damaged text would stop the process
-    arrays = [*batch.columns, pa.nulls(batch.num_rows, pa.int8())]  # rows without columns are rows
-    frame = pl.from_arrow(pa.table(arrays, names=[*batch.schema.names, _FILLER]))
-    assert isinstance(frame, pl.DataFrame)
-    kinds = (pl.String, pl.Categorical, pl.Enum)
-    texts = (pl.col(name).cast(pl.String) for name, dtype in frame.schema.items() if dtype in kinds)
+    frame = frame_of(batch.append_column(_FILLER, pa.nulls(batch.num_rows, pa.int8())))
+    texts = (pl.col(name) for name, dtype in frame.schema.items() if dtype == pl.String)
     return frame.with_columns(pl.when(text != "").then(text) for text in texts).rename(columns)
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attending.errors import ConfigError, SourceError
-from attending.ledger import lines
+from attending.ledger import lines, typed
+from attending.ledger.arrow import DAMAGE, frame_of
 from attending.ledger.context import Context
 from attending.ledger.files import find
 from attending.ledger.headers import in_words
@@ -19,6 +19,7 @@ from attending.mapping.descriptions import Described, Labels, labels_of, name_co
 from attending.mapping.source import Read
 
 _BLOCK = 2**22
+_UNREADABLE: tuple[type[BaseException], ...] = (SourceError, *DAMAGE)
 
 
 def described(read: Read, folder: Path) -> Source:
@@ -70,7 +71,7 @@ def _check(read: Read, table: Table, file: Path, folder: Path) -> None:
         return
     try:
         names = _header(table, file)
-    except (SourceError, pa.ArrowException, OSError, UnicodeDecodeError):
+    except _UNREADABLE:
         return  # the ledger says what is wrong with it
     lower = {name.lower() for name in names}
     for column in table.columns:
@@ -96,7 +97,7 @@ def _add(labels: Labels, described: Described, table: Table, file: Path) -> None
     try:
         for frame in _frames(described, table, file):
             described.add(labels, frame)
-    except (SourceError, pa.ArrowException, pl.exceptions.PolarsError, OSError, UnicodeDecodeError):
+    except _UNREADABLE:
         return  # names are a convenience; the ledger says what is wrong with the file
 
 
@@ -106,9 +107,9 @@ def _frames(described: Described, table: Table, file: Path) -> Iterator[pl.DataF
         parquet = pq.ParquetFile(file)
         names = [name for name in parquet.schema_arrow.names if name in described.columns]
         for batch in parquet.iter_batches(columns=names):
-            frame = pl.from_arrow(batch)
-            assert isinstance(frame, pl.DataFrame)
-            yield _complete(frame.cast(pl.String), described)
+            frame = frame_of(batch)
+            texts = (typed.readable(one, "text").cast(pl.String) for one in frame)
+            yield _complete(pl.DataFrame(list(texts)), described)
         return
     header, chunks = lines.open_chunks(lines.blocks(file, _BLOCK), 0, 1, table.dialect)
     for chunk in chunks if header is not None else ():

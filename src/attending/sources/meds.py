@@ -25,6 +25,7 @@ from polars import col
 
 from attending.config import Settings
 from attending.errors import SourceError
+from attending.ledger.arrow import DAMAGE, frame_of
 from attending.ledger.casts import MISSING
 from attending.ledger.context import Context
 from attending.ledger.events import event
@@ -59,7 +60,6 @@ SPLITS_FILE = "metadata/subject_splits.parquet"
 DATASET_FILE = "metadata/dataset.json"
 
 _ROWS_PER_BLOCK = 500_000
-_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -119,7 +119,7 @@ class MedsFile:
                 if index % n_parts == number:
                     yield Block(index=index, rows={DATA: _rows(batch, row)}, n_lines=batch.num_rows)
                 row += batch.num_rows
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise _damaged(self.path, error) from None
 
     def count(self) -> int:
@@ -129,23 +129,13 @@ class MedsFile:
 
 def _rows(batch: pa.RecordBatch, first: int) -> pl.DataFrame:
     """Return a batch's rows and their numbers; identifiers that are text become integers."""
-    frame = _frame(batch)
-    packed = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Categorical | pl.Enum)]
-    frame = frame.with_columns(col(packed).cast(pl.String))
+    frame = frame_of(batch)
     named = [name for name in IDENTIFIERS if frame.schema.get(name) == pl.String]
     return frame.with_columns(
         *(keys(frame[name]) for name in named),
         pl.Series(LINE_OF_ROW, range(first, first + frame.height), pl.UInt32),
         pl.lit(1, pl.UInt32).alias(N_LINES_OF_ROW),
     )
-
-
-def _frame(rows: pa.RecordBatch | pa.Table) -> pl.DataFrame:
-    """Return Arrow rows as a frame; text or metadata that are not UTF-8 would stop polars, and not with an error."""
-    rows.validate(full=True)
-    frame = pl.from_arrow(pa.table(rows.columns, names=rows.schema.names))
-    assert isinstance(frame, pl.DataFrame)
-    return frame
 
 
 def source(folder: Path, config: Config) -> Source:
@@ -185,7 +175,7 @@ def _columns(path: Path) -> tuple[str, ...]:
     """Return the columns of a file that are read."""
     try:
         schema = pq.read_schema(path)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from None
     kinds = {field.name: field.type for field in schema}
     found = []
@@ -201,7 +191,7 @@ def _columns(path: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _damaged(path: Path, error: Exception) -> SourceError:
+def _damaged(path: Path, error: BaseException) -> SourceError:
     return SourceError(f"cannot read {path}: {type(error).__name__}; copy it again")
 
 
@@ -281,8 +271,8 @@ def splits(folder: Path) -> pl.DataFrame | None:
 def _read(path: Path, *columns: str) -> pl.DataFrame:
     """Read a file of metadata that must have `columns`."""
     try:
-        frame = _frame(pq.read_table(path))
-    except _DAMAGE as error:
+        frame = frame_of(pq.read_table(path))
+    except DAMAGE as error:
         raise _damaged(path, error) from None
     for column in columns:
         if column not in frame.columns:
