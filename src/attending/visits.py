@@ -43,15 +43,19 @@ def stays(events: pl.DataFrame) -> pl.DataFrame:
     A visit starts at its admission and ends at its discharge where it has those events, else at its first and
     last event.
     """
-    inside = events.filter(pl.col(VISIT_ID).is_not_null() & pl.col(TIME).is_not_null())
-    admission, discharge = is_code(ADMISSION), is_code(DISCHARGE)
+    admitted = pl.when(is_code(ADMISSION)).then(TIME).alias("admitted")
+    discharged = pl.when(is_code(DISCHARGE)).then(TIME).alias("discharged")
     return (
-        inside.group_by(SUBJECT_ID, VISIT_ID)
+        events.lazy()
+        .filter(pl.col(VISIT_ID).is_not_null() & pl.col(TIME).is_not_null())
+        .select(SUBJECT_ID, VISIT_ID, TIME, admitted, discharged)
+        .group_by(SUBJECT_ID, VISIT_ID)
         .agg(
-            pl.coalesce(pl.col(TIME).filter(admission).min(), pl.col(TIME).min()).alias(START),
-            pl.coalesce(pl.col(TIME).filter(discharge).max(), pl.col(TIME).max()).alias(END),
+            pl.coalesce(pl.col("admitted").min(), pl.col(TIME).min()).alias(START),
+            pl.coalesce(pl.col("discharged").max(), pl.col(TIME).max()).alias(END),
         )
         .sort(SUBJECT_ID, START, END, VISIT_ID)
+        .collect()
     )
 
 

@@ -8,7 +8,17 @@ import polars as pl
 
 from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, writing
 from attending.engine.local import Engine
-from attending.schema import CODE, DESCRIPTION, SPLIT, SUBJECT_ID, TRAIN
+from attending.schema import (
+    AVAILABLE_TIME,
+    CODE,
+    DESCRIPTION,
+    NUMERIC_VALUE,
+    SPLIT,
+    SUBJECT_ID,
+    TIME,
+    TRAIN,
+    VISIT_ID,
+)
 from attending.tokens.store import encode_shard, join_shards
 from attending.tokens.vocabulary import Config, Counts, Vocabulary, build, count
 
@@ -56,18 +66,27 @@ def read_splits(events: Path) -> pl.DataFrame:
 
 def _count(shard: Path, *, events: Path, config: Config) -> Counts:
     train = read_splits(events).filter(pl.col(SPLIT) == TRAIN)
-    return count(pl.read_parquet(shard).join(train, on=SUBJECT_ID, how="semi"), config)
+    rows = _columns(shard, SUBJECT_ID, CODE, NUMERIC_VALUE)
+    return count(rows.join(train, on=SUBJECT_ID, how="semi"), config)
 
 
 def _encode(shard: Path, *, events: Path, staging: Path, config: Config, vocabulary: pl.DataFrame) -> Path:
     out = staging / shard.stem
     out.mkdir(parents=True, exist_ok=True)
     per_event, per_subject = encode_shard(
-        pl.read_parquet(shard), read_splits(events), Vocabulary(vocabulary), config
+        _columns(shard, SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME, VISIT_ID),
+        read_splits(events),
+        Vocabulary(vocabulary),
+        config,
     )
     np.savez(out / "events.npz", allow_pickle=False, **per_event)
     np.savez(out / "subjects.npz", allow_pickle=False, **per_subject)
     return out
+
+
+def _columns(shard: Path, *names: str) -> pl.DataFrame:
+    """Read those of the columns that a shard has: the others cost as much as these."""
+    return pl.read_parquet(shard, columns=[name for name in names if name in pl.read_parquet_schema(shard)])
 
 
 def _descriptions(events: Path) -> dict[str, str]:

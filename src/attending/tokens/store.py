@@ -23,7 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from attending.errors import ArtifactError
-from attending.schema import AVAILABLE_TIME, BIRTH, CODE, SPLITS, SUBJECT_ID, TIME, VISIT_ID
+from attending.schema import AVAILABLE_TIME, BIRTH, CODE, NUMERIC_VALUE, SPLITS, SUBJECT_ID, TIME, VISIT_ID
 from attending.tokens.vocabulary import Config, Vocabulary, kept
 from attending.visits import START, stays, with_visit_ids
 
@@ -32,6 +32,7 @@ SUBJECT_KINDS = {"subject": np.int64, "birth": np.int64, "split": np.int8}
 NO_BIRTH = np.iinfo(np.int64).min
 SECOND = "second"
 ORDINAL = "ordinal"
+_HAPPENED = "happened"
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -138,38 +139,47 @@ def ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.
 
 def _ordered(events: pl.DataFrame, subjects: pl.DataFrame) -> pl.DataFrame:
     """Sort events as they became known and number the visits they belong to."""
-    available = pl.coalesce(AVAILABLE_TIME, TIME) if AVAILABLE_TIME in events.columns else pl.col(TIME)
-    events = events.join(
+    known = pl.coalesce(AVAILABLE_TIME, TIME) if AVAILABLE_TIME in events.columns else pl.col(TIME)
+    births = events.select(SUBJECT_ID).join(
         subjects.select(SUBJECT_ID, "birth"), on=SUBJECT_ID, how="left", maintain_order="left"
     )
-    first = pl.col("known").min().over(SUBJECT_ID)
-    second = pl.coalesce("known", "birth", first, pl.lit(0).cast(pl.Datetime("us")))
-    events = events.with_columns(available.alias("known")).with_columns(_ceiled(second).alias(SECOND))
-    static = pl.col(TIME).is_null()
-    grouped = _visit_ordinals(events.with_columns(static.alias("static")))
-    order = [SUBJECT_ID, pl.col("static").not_(), SECOND, ORDINAL, TIME, CODE, "numeric_value"]
-    events = grouped.sort(order, maintain_order=True, nulls_last=False)
+    first = known.min().over(SUBJECT_ID)
+    second = pl.coalesce(known, births["birth"], first, pl.lit(0).cast(pl.Datetime("us")))
+    events = events.select(
+        SUBJECT_ID,
+        pl.col(TIME).is_not_null().alias(_HAPPENED),
+        _ceiled(second).alias(SECOND),
+        _visit_ordinals(events),
+        TIME,
+        pl.col(CODE).cast(pl.Enum(events[CODE].unique().sort())),  # a number in the order of the codes
+        NUMERIC_VALUE,
+    )
+    # The columns are in the order that decides.
+    events = events.sort(pl.all(), maintain_order=True, nulls_last=False)
     # A static fact is known before everything; a late result joins the visit in which it arrives.
     return events.with_columns(
         pl.col(ORDINAL).cum_max().over(SUBJECT_ID),
-        pl.when("static").then(pl.col(SECOND).min().over(SUBJECT_ID)).otherwise(SECOND).alias(SECOND),
+        pl.when(_HAPPENED).then(SECOND).otherwise(pl.col(SECOND).min().over(SUBJECT_ID)).alias(SECOND),
     )
 
 
-def _visit_ordinals(events: pl.DataFrame) -> pl.DataFrame:
+def _visit_ordinals(events: pl.DataFrame) -> pl.Series:
     """Count the visits of each subject from 1 by their start; events outside every stay form one visit a day."""
-    starts = stays(events).select(SUBJECT_ID, VISIT_ID, START)
-    day = pl.col(TIME).dt.truncate("1d")
-    found = events.join(starts, on=[SUBJECT_ID, VISIT_ID], how="left", maintain_order="left")
-    found = found.with_columns(pl.coalesce(START, day).alias("group_start"))
-    keys = [SUBJECT_ID, "group_start", VISIT_ID]
-    groups = found.filter(~pl.col("static")).select(keys).unique().sort(keys, nulls_last=False)
-    groups = groups.with_columns(
+    outside = pl.col(VISIT_ID).is_null() & pl.col(TIME).is_not_null()
+    day = pl.col(TIME).dt.truncate("1d").alias(START)
+    days = events.filter(outside).select(SUBJECT_ID, VISIT_ID, day).unique()
+    groups = pl.concat([stays(events).select(SUBJECT_ID, VISIT_ID, START), days])
+    groups = groups.sort(SUBJECT_ID, START, VISIT_ID, nulls_last=False).with_columns(
         pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(SUBJECT_ID).alias(ORDINAL)
     )
-    return found.join(groups, on=keys, how="left", nulls_equal=True, maintain_order="left").with_columns(
-        pl.col(ORDINAL).fill_null(0)
+    of_visit = groups.filter(pl.col(VISIT_ID).is_not_null()).select(SUBJECT_ID, VISIT_ID, ORDINAL)
+    of_day = groups.filter(pl.col(VISIT_ID).is_null()).select(
+        SUBJECT_ID, START, pl.col(ORDINAL).alias("of_day")
     )
+    found = events.select(SUBJECT_ID, VISIT_ID, pl.when(outside).then(day).alias(START))
+    found = found.join(of_visit, on=[SUBJECT_ID, VISIT_ID], how="left", maintain_order="left")
+    found = found.join(of_day, on=[SUBJECT_ID, START], how="left", maintain_order="left")
+    return found.select(pl.coalesce(ORDINAL, "of_day", 0).cast(pl.Int32).alias(ORDINAL)).to_series()
 
 
 def _ceiled(time: pl.Expr) -> pl.Expr:

@@ -80,14 +80,17 @@ class Counts:
 def count(train_events: pl.DataFrame, config: Config) -> Counts:
     """Count the distinct training subjects of each code and of each of its ancestors, and summarise values."""
     events = kept(train_events, config)
-    pairs = events.select(SUBJECT_ID, CODE).unique()
-    codes = pairs[CODE].unique()
+    holders = events.group_by(CODE).agg(pl.col(SUBJECT_ID).unique())
+    codes = holders[CODE].to_list()
     lineage = pl.DataFrame(
         {CODE: codes, "lineage": [[code, *ancestors(code)] for code in codes]},
         schema={CODE: pl.String, "lineage": pl.List(pl.String)},
     ).explode("lineage", empty_as_null=False)
-    held = pairs.join(lineage, on=CODE).select(SUBJECT_ID, pl.col("lineage").alias(CODE)).unique()
-    subjects = held.group_by(CODE).agg(pl.len().cast(pl.Int64).alias(N_TRAIN_SUBJECTS))
+    subjects = (
+        lineage.join(holders, on=CODE)
+        .group_by(pl.col("lineage").alias(CODE))
+        .agg(pl.col(SUBJECT_ID).explode().n_unique().cast(pl.Int64).alias(N_TRAIN_SUBJECTS))
+    )
     own = pl.DataFrame({CODE: codes, "own": True}, schema={CODE: pl.String, "own": pl.Boolean})
     return Counts(subjects=subjects.join(own, on=CODE, how="left"), values=summarise(events))
 
@@ -123,7 +126,7 @@ class Vocabulary:
                 TOKEN: [self.lookup(code) for code in codes],
                 "exact": [code in self.base for code in codes],
             },
-            schema={CODE: pl.String, TOKEN: pl.Int32, "exact": pl.Boolean},
+            schema_overrides={TOKEN: pl.Int32, "exact": pl.Boolean},
         )
         found = events.select(CODE, NUMERIC_VALUE).join(mapping, on=CODE, how="left", maintain_order="left")
         token = found[TOKEN].to_numpy().astype(np.int64)
