@@ -97,7 +97,7 @@ def test_what_is_no_mapping_is_refused(tmp_path, text):
 
 
 def test_a_mapping_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"cannot read the mapping .*none\.yaml"):
+    with pytest.raises(ConfigError, match=r"expected a mapping .*none\.yaml; there is none"):
         read(tmp_path / "none.yaml")
 
 

@@ -65,20 +65,24 @@ def find(source: Source, folder: Path) -> Found:
 
 
 def require(source: Source, units: Sequence[Unit], folders: Sequence[Path]) -> None:
-    """See that every table without which the source cannot be read is in one of the folders.
+    """See that there is anything to read, and every table without which the source cannot be read.
 
     Raises:
-        SourceError: naming the tables that are in none.
+        SourceError: naming the tables that are in none of the folders.
     """
     present = {name for unit in units for name in unit.tables}
     needed = [table for table in source.tables if table.required and table.name not in present]
-    if not needed:
+    if not needed and units:
         return
+    needed = needed or [table for table in source.tables if not table.dictionary]
     here = [name for folder in folders for name in _files(folder)]
     seen = ", ".join(here[:8]) + (" …" if len(here) > 8 else "")
-    wanted = "; ".join(table.where for table in needed)
+    some = "; ".join(table.where for table in needed if table.required) or "at least one of " + ", ".join(
+        table.where for table in needed
+    )
+    forms = "" if source.units else " (.csv, .csv.gz or .parquet)"
     raise SourceError(
-        f"{source.name} needs {wanted} (.csv, .csv.gz or .parquet) in {' or '.join(map(str, folders))}; "
+        f"{source.name} needs {some}{forms} in {' or '.join(map(str, folders))}; "
         f"found {seen or 'no file'}: point at the folder that holds these tables"
     )
 

@@ -42,6 +42,11 @@ def read(path: Path) -> Read:
     """
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"expected a mapping that describes the tables at {path}; there is none: write it there, or say where it "
+            "is with source.mapping=FILE (docs/data/tables.md has the language)"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the mapping {path}: {type(error).__name__}") from None
     values, lines = parse(text, str(path))

@@ -186,6 +186,7 @@ def _measurement(parameter: pl.Expr) -> pl.Expr:
 
 RECORD_TABLE = Table(
     name=RECORDS,
+    path="set-a.tar.gz, or the folder set-a",
     columns=(
         integer(STAY, required=True),
         text(TIME, required=True),
