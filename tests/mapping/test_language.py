@@ -151,6 +151,11 @@ def test_columns_and_parts_each_make_an_event(tmp_path):
     ]
 
 
+def test_columns_may_count_without_being_told(tmp_path):
+    found = one(tmp_path / "raw", "id,a,b\n1,x,\n", "- {code: [$each.name], each: [a, b], time: static}")
+    assert found["code"].to_list() == ["a"]
+
+
 def test_a_measurement_is_a_number_and_words(tmp_path):
     table = 'id,v,u\n1,7.5,mg\n2,<0.1,mg\n3,NEG,\n4,"1,234",mg\n'
     found = one(tmp_path / "raw", table, "- {code: [LAB, 1], unit: $u, time: static, measurement: $v}")

@@ -72,8 +72,9 @@ class Names:
         self.uses.append(Use(self.table, name, want, place))
         return Found(frame_column=SUBJECT_ID if name == self.subject else name)
 
-    def for_each(self, columns: tuple[str, ...]) -> "Names":
+    def for_each(self, columns: tuple[str, ...], place: Place) -> "Names":
         """Return the names of an event that is made for each of `columns`, or of the parts of a text."""
+        self.uses += [Use(self.table, column, "any", place) for column in columns]
         return replace(self, each=columns)
 
     def _each(self, name: str, want: Want, place: Place) -> Found:

@@ -224,7 +224,7 @@ def _event(
     event: spec.Event, at: Place, inherited: dict[str, tuple[Any, Place]], names: Names, zone: str | None
 ) -> Event:
     columns, split = _each(event.each, at["each"], names)
-    names = names if event.each is None else names.for_each(columns)
+    names = names if event.each is None else names.for_each(columns, at["each"])
     if inherited.get("time", (None, at))[0] is None:
         raise at.error("an event needs the key 'time': when it happened, or 'static'")
     if event.measurement is not None and (event.value is not None or event.text is not None):
