@@ -74,8 +74,8 @@ def exact_events(rows: pl.DataFrame, context: Context, rules: Rules, kind: Kind)
     }
     dated = {"time": col(f"{kind.moment}_datetime"), "available": col("attending_available_time")}
     return [
-        exact.frame(coded_rows.filter(is_static), col(CODE), time=None, **common),
-        exact.frame(coded_rows.filter(~is_static), col(CODE), **dated, **common),
+        exact.as_it_was(coded_rows.filter(is_static), col(CODE), time=None, **common),
+        exact.as_it_was(coded_rows.filter(~is_static), col(CODE), **dated, **common),
     ]
 
 

@@ -204,7 +204,6 @@ def _table(name: str, rules: Rules, header: Header, unused: Collection[str]) -> 
             separator=header.separator,
             quoted=header.quoted,
         )
-    last = name == PERIODS
     return Table(
         name=name,
         path=header.path,
@@ -213,11 +212,9 @@ def _table(name: str, rules: Rules, header: Header, unused: Collection[str]) -> 
         quoted=header.quoted,
         subject="person_id",
         required=name == PERSONS,
-        reference=rules.extended or name in (PERSONS, VISITS),
+        reference=name in (PERSONS, VISITS),
         problems=partial(_problems, name, rules),
-        events=partial(_all_events if last else _no_events, rules)
-        if rules.extended
-        else partial(_events, name, rules),
+        events=partial(_exact_events if rules.extended else _events, name, rules),
     )
 
 
@@ -248,18 +245,10 @@ def _events(name: str, rules: Rules, rows: pl.DataFrame, context: Context) -> Se
     return events.events(complete(rows, name), context, rules, KINDS[name])
 
 
-def _no_events(rules: Rules, rows: pl.DataFrame, context: Context) -> Sequence[pl.DataFrame]:
-    return ()
-
-
-def _all_events(rules: Rules, rows: pl.DataFrame, context: Context) -> Sequence[pl.DataFrame]:
-    """Give the events of every table of a shard that our export wrote, in the order that they had."""
-    frames = []
-    for name, make in _EXACT.items():
-        kept = complete(context[name], name)
-        if kept.height:
-            frames += make(kept, context, rules)
-    return [exact.in_order(frames)] if frames else []
+def _exact_events(name: str, rules: Rules, rows: pl.DataFrame, context: Context) -> Sequence[pl.DataFrame]:
+    """Give the events of a table that our export wrote, each with the place that it had among all."""
+    make = _EXACT.get(name)
+    return make(complete(rows, name), context, rules) if make is not None else ()
 
 
 def complete(rows: pl.DataFrame, name: str) -> pl.DataFrame:

@@ -101,7 +101,7 @@ def exact_persons(persons: pl.DataFrame, context: Context, rules: Rules) -> list
             rows = persons.join(known, on=f"{source}_source_concept_id", how="left", maintain_order="left")
             code = col("_code")
         made.append(
-            exact.frame(
+            exact.as_it_was(
                 rows,
                 code,
                 time=col("birth_datetime") if source is None else None,
@@ -200,14 +200,14 @@ def exact_visits(visits: pl.DataFrame, context: Context, rules: Rules) -> list[p
     """Give back the start and the end of visits that our export wrote."""
     rows = _described(visits, context)
     return [
-        exact.frame(
+        exact.as_it_was(
             rows,
             col("_own"),
             time=col("visit_start_datetime"),
             order=col("attending_start_order"),
             visit=col(VISIT),
         ),
-        exact.frame(
+        exact.as_it_was(
             rows,
             coded(DISCHARGE, col("discharged_to_source_value")),
             time=col("visit_end_datetime"),
@@ -276,7 +276,7 @@ def death_events(rows: pl.DataFrame, context: Context, rules: Rules) -> list[pl.
 def exact_deaths(rows: pl.DataFrame, context: Context, rules: Rules) -> list[pl.DataFrame]:
     """Give back the deaths that our export wrote."""
     return [
-        exact.frame(
+        exact.as_it_was(
             rows,
             pl.lit(DEATH),
             time=col("death_datetime"),
