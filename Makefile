@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEBIAN := $(VENV)/.debian
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs bench fuzz clean
 
 demo: $(READY)  ## simulated hospital tables in, report out
 	$(BIN)/attending run studies/demo.yaml
@@ -24,6 +24,9 @@ docs: $(READY)  ## the component pages and the changelog, made from the code
 
 bench: $(READY)  ## events and patients per second, stage by stage
 	$(BIN)/python benchmarks/pipeline.py
+
+fuzz: $(READY)  ## 10,000 damaged files of each format; the everyday suite damages a thousand
+	ATTENDING_FUZZ=10000 $(BIN)/pytest tests/property --timeout 3600 -n 2
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
