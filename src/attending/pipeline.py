@@ -228,6 +228,7 @@ class Study:
         _told("ingest", self.ingest)
         _told("label", self.label)
         _told("tokenize", self.tokenize)
+        self.engine.close()
         for name in self.components:
             _told(f"train {name}", partial(self.train, name))
         return self

@@ -1,6 +1,9 @@
 """The default engine: processes of this machine."""
 
 import os
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -43,5 +46,43 @@ def test_one_worker_or_one_item_runs_in_this_process():
     assert Local(2).map(process, [1], "numbers") == [os.getpid()]
 
 
-def test_several_workers_run_in_other_processes():
-    assert os.getpid() not in Local(2).map(process, list(range(8)), "numbers")
+def wait(seconds: float) -> int:
+    """Take so long that another process has started."""
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def test_one_of_several_workers_is_this_process():
+    engine = Local(2)
+    found = set(engine.map(wait, [0.2] * 40, "numbers"))
+    assert len(found) == 2
+    assert os.getpid() in found
+
+
+def test_processes_stay_until_the_engine_is_closed():
+    engine = Local(2)
+    first, second = (set(engine.map(wait, [0.2] * 40, "numbers")) for _ in range(2))
+    assert first == second
+    engine.close()
+    assert set(engine.map(wait, [0.2] * 40, "numbers")) != first
+    engine.close()
+    engine.close()
+
+
+def test_an_engine_is_of_use_after_an_error():
+    engine = Local(2)
+    with pytest.raises(ValueError, match="three"):
+        engine.map(refuse_three, list(range(20)), "numbers")
+    assert engine.map(slow_first, list(range(20)), "numbers") == list(range(20))
+
+
+def test_no_more_processes_start_than_there_is_work_for():
+    assert len(set(Local(8).map(wait, [1.0] * 2, "numbers"))) <= 2
+
+
+def test_an_open_engine_does_not_keep_the_interpreter():
+    code = "from attending.engine.local import Local; engine = Local(2); print(engine.map(abs, [-1] * 9, 'numbers'))"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str([1] * 9), "")

@@ -77,6 +77,9 @@ class Dask:
                 raise
         return [results[position] for position in range(len(items))]
 
+    def close(self) -> None:
+        """Do nothing: every map has a client of its own."""
+
     @contextmanager
     def _client(self) -> "Iterator[Client]":
         try:
