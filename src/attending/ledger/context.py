@@ -1,6 +1,6 @@
 """What the rows of a table may look up: the shard's reference rows, and the dictionaries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from attending.engine import shuffle
 class Context(dict[str, pl.DataFrame]):
     """By table name, the accepted rows of a shard's reference tables, and all rows of a dictionary.
 
-    A dictionary is read when it is asked for. `lookup` reads only some rows of one, for vocabularies that are
-    larger than memory should hold.
+    A dictionary is read, and what a table of no rows looks like is made, when it is asked for. `lookup` reads only
+    some rows of a dictionary, for vocabularies that are larger than memory should hold.
     """
 
     def __init__(
@@ -21,7 +21,7 @@ class Context(dict[str, pl.DataFrame]):
         frames: Mapping[str, pl.DataFrame] | None = None,
         *,
         dictionaries: Mapping[str, Sequence[Path]] | None = None,
-        empty: Mapping[str, pl.DataFrame] | None = None,
+        empty: Mapping[str, Callable[[], pl.DataFrame]] | None = None,
     ) -> None:
         super().__init__(frames or {})
         self._files = {name: tuple(files) for name, files in (dictionaries or {}).items()}
@@ -31,7 +31,7 @@ class Context(dict[str, pl.DataFrame]):
         files = self._files.get(name)
         if files is None and name not in self._empty:
             raise KeyError(name)
-        return _whole(files) if files else self._empty[name]
+        return _whole(files) if files else self._empty[name]()
 
     def lookup(self, name: str, column: str, values: pl.Series) -> pl.DataFrame:
         """Return the rows of the dictionary `name` whose `column` is among `values`."""

@@ -7,6 +7,7 @@ admissions that do not exist, duplicates, times that contradict each other.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,8 @@ def assemble(shard: Shard) -> ShardCounts:
     accepted: dict[str, int] = {}
     n_events: dict[str, int] = {}
     set_aside: list[pl.DataFrame] = []
-    for table in (one for one in shard.tables if not one.dictionary):
+    present = [table for table in shard.tables if shard.chunks.get(table.name) and not table.dictionary]
+    for table in present:
         rows, faults = _checked(table, _staged(shard, table), shard, context)
         for unit, n in rows.group_by(UNIT_OF_ROW).agg(pl.col(N_LINES_OF_ROW).sum()).iter_rows():
             accepted[str(unit)] = accepted.get(str(unit), 0) + n
@@ -128,7 +130,7 @@ def context_of(tables: Sequence[Table], chunks: Mapping[str, Sequence[Path]]) ->
     dictionaries = [table for table in tables if table.dictionary]
     return Context(
         dictionaries={table.name: chunks.get(table.name, ()) for table in dictionaries},
-        empty={table.name: staged_schema(table) for table in tables},
+        empty={table.name: partial(staged_schema, table) for table in tables},
     )
 
 
@@ -150,8 +152,9 @@ def _finished(shard: Shard) -> ShardCounts | None:
 
 def _staged(shard: Shard, table: Table) -> pl.DataFrame:
     """Read the shard's rows of a table, in the order of the files."""
-    frames = [shuffle.read(chunk, shard.number, shard.n_shards) for chunk in shard.chunks.get(table.name, [])]
-    return pl.concat(frames) if frames else staged_schema(table)
+    return pl.concat(
+        [shuffle.read(chunk, shard.number, shard.n_shards) for chunk in shard.chunks[table.name]]
+    )
 
 
 def _checked(

@@ -11,7 +11,6 @@ tabular list, 2014/2015); `icd9_procedure_headings.tsv`, chapters and categories
 `icd10_procedure_axes.tsv`, the first three characters of ICD-10-PCS (CMS's tables, 2024).
 """
 
-import csv
 import json
 import re
 from dataclasses import dataclass
@@ -27,6 +26,9 @@ _XML_PART = re.compile(
     r"|<diag[^>]*>\s*<name>(?P<code>[^<]+)</name>\s*<desc>(?P<title>[^<]+)</desc>"
 )
 _RANGE_AT_END = re.compile(r"\s*\(([A-Z0-9]{3}(?:-[A-Z0-9]{3})?)\)\s*$")
+_CHRONIC = re.compile(
+    r"""^'(\w+) *',(?:"[^"]*"|[^",]*),'?(\d+)""", re.MULTILINE
+)  # code, description, indicator
 _CCS_HEADING = re.compile(r"(\d+) +(\S.*)")
 
 
@@ -176,15 +178,12 @@ def _within(category: str, low: str, high: str) -> bool:
 
 
 def _chronic(name: str) -> dict[str, str]:
-    lines = data_file(name).read_text(encoding="utf-8-sig").splitlines()
-    codes = (row for row in csv.reader(lines) if len(row) >= 3 and row[0].startswith("'"))
-    return {row[0].strip("' "): row[2].strip("' ") for row in codes if row[2].strip("' ").isdigit()}
+    return dict(_CHRONIC.findall(data_file(name).read_text(encoding="utf-8-sig")))
 
 
 def _titles(name: str, encoding: str) -> dict[str, str]:
     lines = data_file(name).read_text(encoding=encoding).splitlines()
-    pairs = (line.split(maxsplit=1) for line in lines if " " in line)
-    return {code: title.strip() for code, title in pairs}
+    return {code: title.strip() for code, _, title in (line.partition(" ") for line in lines) if title}
 
 
 def _rows(name: str) -> list[list[str]]:
