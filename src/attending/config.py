@@ -95,9 +95,10 @@ def parse(text: str, where: str) -> tuple[dict[str, Any], Lines]:
     """
     lines: Lines = {}
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
         _number(node, (), lines, where)
-        values = yaml.safe_load(text)
+        values = loader.construct_document(node) if node is not None else None
     except _NOT_YAML as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
