@@ -21,6 +21,8 @@ from attending.ledger.staging import Fates, Place, Receipt, staging_file
 from attending.ledger.table import Link, Source, Table
 from attending.ledger.units import Unit
 
+FINE_SHARDS = 64
+
 
 @dataclass(kw_only=True)
 class Work:
@@ -28,6 +30,7 @@ class Work:
 
     tails       what is known of each unit that was read, by its number
     first       units before this one were read by an earlier ingest, whose rows are here
+    fine_bytes  text of a shard while there are at most `FINE_SHARDS`: less memory where few shards cost little
     """
 
     source: Source
@@ -38,6 +41,7 @@ class Work:
     block_bytes: int
     tails: dict[int, Tail] = field(default_factory=dict)
     first: int = 0
+    fine_bytes: int = 16 * 2**20
 
     @property
     def rows(self) -> Path:
@@ -56,7 +60,8 @@ class Work:
         size = sum(
             unit.n_bytes for unit in self.units if not all(tables[name].dictionary for name in unit.tables)
         )
-        return int(2 ** max(0, ceil(size / self.shard_bytes) - 1).bit_length())
+        fine = min(FINE_SHARDS, _power_of_two(size / self.fine_bytes))
+        return max(fine, _power_of_two(size / self.shard_bytes))
 
     def map(self, engine: Engine) -> None:
         """Read every unit that was not read before: first those that others find their subjects by."""
@@ -306,6 +311,10 @@ def _all(fates: Sequence[Fates], shards: Sequence[ShardCounts], name: str, unit:
     mapped = [getattr(one, name) for one in fates]
     reduced = [getattr(shard, name).get(unit, {}) for shard in shards]
     return quarantine.add([*mapped, *reduced])
+
+
+def _power_of_two(least: float) -> int:
+    return int(2 ** max(0, ceil(least) - 1).bit_length())
 
 
 def _size(part: Part) -> float:

@@ -65,11 +65,13 @@ class Sizes(Settings):
 
     block_bytes   read and parsed at a time, of text
     shard_bytes   text that one shard stands for, at most, about
+    fine_bytes    the same of data that make at most 64 such shards
     part_bytes    text of one file that one worker reads; larger files are shared
     """
 
-    block_bytes: int = 16 * 2**20
+    block_bytes: int = 8 * 2**20
     shard_bytes: int = 64 * 2**20
+    fine_bytes: int = 16 * 2**20
     part_bytes: int = 1024 * 2**20
 
 
@@ -220,6 +222,7 @@ def _work(source: Source, units: list[Unit], out: Path, sizes: Sizes) -> Work:
         units=units,
         out=out,
         shard_bytes=sizes.shard_bytes,
+        fine_bytes=sizes.fine_bytes,
         part_bytes=sizes.part_bytes,
         block_bytes=sizes.block_bytes,
     )
