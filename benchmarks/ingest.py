@@ -8,9 +8,11 @@ For each number of subjects a cohort is simulated in the layout of MIMIC-IV, and
     bare polars            `bare_polars.py`, whose events must be the same: the same rows and the same order
     attending chain        ingest, label and tokenize for `next_diagnoses`, in one process: of all tables, and of the
                            tables that PyHealth reads
-    PyHealth               `peers/pyhealth.py`, load and task, in an environment of its own, once, with one worker
+    PyHealth               `peers/pyhealth.py`, load and task, in an environment of its own, once, with one worker,
+                           for cohorts of up to `--peer-up-to`
 
 Every figure is of a whole tree of processes, start-up and imports included; of several rounds the median counts.
+Cohorts above `--bare-up-to` are only ingested, with one worker.
 `--write` adds the tables to `results/ingest.md`. One million subjects take about 40 minutes and 20 GB of disk.
 """
 
