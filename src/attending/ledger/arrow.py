@@ -2,6 +2,7 @@
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 DAMAGE: tuple[type[BaseException], ...] = (
     pa.ArrowException,
@@ -25,3 +26,13 @@ def frame_of(rows: pa.RecordBatch | pa.Table) -> pl.DataFrame:
     assert isinstance(frame, pl.DataFrame)
     packed = [name for name, dtype in frame.schema.items() if dtype in (pl.Categorical, pl.Enum)]
     return frame.with_columns(pl.col(packed).cast(pl.String)) if packed else frame
+
+
+def expect_rows(file: pq.ParquetFile, n_rows: int) -> None:
+    """See that a file held as many rows as it says.
+
+    Raises:
+        ArrowInvalid: if it did not.
+    """
+    if n_rows != file.metadata.num_rows:
+        raise pa.ArrowInvalid("the file holds other numbers of rows than it says")

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from attending.errors import LedgerError, SourceError
 from attending.ledger import headers, lines
-from attending.ledger.arrow import DAMAGE, frame_of
+from attending.ledger.arrow import DAMAGE, expect_rows, frame_of
 from attending.ledger.quarantine import LINE_OF_ROW, N_LINES_OF_ROW
 from attending.ledger.sieve import Dialect, Rejected
 from attending.ledger.staging import Chunk, Place, Receipt, chunk_name, finished
@@ -289,6 +289,7 @@ def _batches(
         if index % part.n_parts == part.number:
             yield index, row, _of_batch(batch, columns)
         row += batch.num_rows
+    expect_rows(file, row - 1)
 
 
 def _of_batch(batch: pa.RecordBatch, columns: dict[str, str]) -> pl.DataFrame:

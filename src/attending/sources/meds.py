@@ -25,7 +25,7 @@ from polars import col
 
 from attending.config import Settings
 from attending.errors import SourceError
-from attending.ledger.arrow import DAMAGE, frame_of
+from attending.ledger.arrow import DAMAGE, expect_rows, frame_of
 from attending.ledger.casts import MISSING
 from attending.ledger.context import Context
 from attending.ledger.events import event
@@ -114,11 +114,12 @@ class MedsFile:
         """
         row = 1
         try:
-            batches = pq.ParquetFile(self.path).iter_batches(_ROWS_PER_BLOCK, columns=list(self.columns))
-            for index, batch in enumerate(batches):
+            file = pq.ParquetFile(self.path)
+            for index, batch in enumerate(file.iter_batches(_ROWS_PER_BLOCK, columns=list(self.columns))):
                 if index % n_parts == number:
                     yield Block(index=index, rows={DATA: _rows(batch, row)}, n_lines=batch.num_rows)
                 row += batch.num_rows
+            expect_rows(file, row - 1)
         except DAMAGE as error:
             raise _damaged(self.path, error) from None
 
