@@ -146,6 +146,8 @@ class Trials:
         assert events.equals(events.sort(SUBJECT_ID, TIME, nulls_last=False, maintain_order=True))
         assert (events[AVAILABLE_TIME].is_null() == events[TIME].is_null()).all()
         assert (events[AVAILABLE_TIME] >= events[TIME]).all()
+        for column in (TIME, AVAILABLE_TIME):
+            assert events[column].dt.year().is_between(1, 9999).all()
         return events
 
     def _see_the_rest_whole(self, events: pl.DataFrame, left: Mapping[str, bytes]) -> None:

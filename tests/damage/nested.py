@@ -79,7 +79,7 @@ def key_twice(content: bytes, random: Random) -> bytes:
 
 
 def deep(content: bytes, random: Random) -> bytes:
-    n = random.choice((30, 1000, 100_000))
+    n = random.choice((30, 1000, 20_000))
     opening, closing = random.choice(((b"[", b"]"), (b'{"a":', b"}"), (b"- ", b"")))
     nested = opening * n + random.choice((b"1", b"", MARK.encode())) + closing * random.choice((n, n - 1, 0))
     places = [place for place, byte in enumerate(content) if byte == ord(":")] or [0]
