@@ -64,8 +64,18 @@ class Local:
         if self._pool is None or self._n_others < n_others:
             self.close()
             self._n_others = n_others
-            self._pool = ProcessPoolExecutor(n_others, mp_context=multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                n_others,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_share_cores,
+                initargs=(n_others + 1,),
+            )
         return self._pool
+
+
+def _share_cores(n_workers: int) -> None:
+    """Let the table library start no more threads than this process's share of the cores: others cost time."""
+    os.environ.setdefault("POLARS_MAX_THREADS", str(max(1, (os.cpu_count() or 1) // n_workers)))
 
 
 def _results(
