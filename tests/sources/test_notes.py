@@ -14,7 +14,12 @@ from attending.stages.ingest import ingest
 
 MAPPINGS = Path(__file__).parents[2] / "studies" / "mappings"
 NOTES = {"aci-bench": 207, "mts-dialog": 1701}
-SECTIONS = 'ID,section_header,section_text,dialogue\n0,GENHX,"Two\nlines.","Doctor: ""Hello"""\n1,CC,Cough.,Doctor: Hi\n'
+SECTIONS = """\
+ID,section_header,section_text,dialogue
+0,GENHX,"Two
+lines.","Doctor: ""Hello""\"
+1,CC,Cough.,Doctor: Hi
+"""
 
 
 def ingested(folder: Path, name: str, out: Path) -> tuple[pl.DataFrame, dict]:

@@ -53,7 +53,8 @@ class File(Settings):
 class Table(File):
     """A table whose rows become events.
 
-    subject     the column that says whose row it is, `{column: COLUMN, prefix: TEXT}`, or `{through: TABLE, by: COLUMN}`
+    subject     the column that says whose row it is, or `{column: COLUMN, prefix: TEXT}`, or
+                `{through: TABLE, by: COLUMN}`
     constants   values of this table by name, which `$NAME` gives as a column does
     joins       other tables and dictionaries, whose columns are `$NAME.column`
     unique      columns that no two lines may have in common

@@ -98,7 +98,10 @@ def parsed(codes: pl.Series) -> pl.DataFrame:
     )
     named = pl.when(col("p1").is_in(_NOT_NAMES)).then("p2").otherwise("p1")
     number = pl.any_horizontal(col(part).str.contains(r"^\d+$") for part in ("p1", "p2"))
-    number &= ~col("p3").str.contains("[A-Za-z]{4}").fill_null(value=False)  # DRG//HCFA//853//INFECTIOUS DISEASES
+    worded = (
+        col("p3").str.contains("[A-Za-z]{4}").fill_null(value=False)
+    )  # DRG//HCFA//853//INFECTIOUS DISEASES
+    number &= ~worded
     is_drug = col("p0").str.contains(_DRUGS) & ~is_icd
     rows = rows.select(
         CODE,

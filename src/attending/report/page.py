@@ -9,9 +9,9 @@ import jinja2
 from markupsafe import Markup
 
 from attending.report import comparison, curves, flow, forest, method, outcomes, thresholds
+from attending.report.coverage import CoverageTable, coverage_table
 from attending.report.evidence import Attributions, Evidence
 from attending.report.figures import Figure, draw
-from attending.report.coverage import CoverageTable, coverage_table
 from attending.report.ledger import LedgerTable, ledger_table
 from attending.report.method import ModelSettings
 from attending.report.names import sentence

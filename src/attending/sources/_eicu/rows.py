@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import polars as pl
 from polars import col
@@ -83,7 +84,14 @@ def offset(name: str) -> Column:
     return integer(name, required=True)
 
 
-def said(name: str, number: str = "") -> dict[str, pl.Expr]:
+class Said(TypedDict):
+    """The number and the words of a value."""
+
+    numeric: pl.Expr
+    text: pl.Expr
+
+
+def said(name: str, number: str = "") -> Said:
     """Return number and text of a value column; where the table has its own column of numbers, that first."""
     numeric = first_of(col(number), col(name)) if number else col(name)
     return {"numeric": numeric, "text": col(words(name))}

@@ -20,8 +20,8 @@ from typing import Literal
 import polars as pl
 from polars import col
 
+from attending.ledger.context import Context
 from attending.ledger.events import UNKNOWN
-from attending.ledger.table import Context
 from attending.ontology import icd
 from attending.schema import (
     CODE,
@@ -146,11 +146,14 @@ def _codes(pairs: pl.DataFrame, context: Context, rules: Rules, coding: Coding) 
 def _spelled() -> pl.Expr:
     """Write a concept as the codes here are spelled, if its vocabulary is one of those."""
     own = col("concept_code")
-    spelled = pl.when(col("vocabulary_id") == MEDS).then(col(WHOLE_CODE).fill_null(own))
-    for vocabulary, prefix in SPELLED.items():
-        bare = own.str.strip_chars().str.replace_all(".", "", literal=True).str.to_uppercase()
-        spelled = spelled.when(col("vocabulary_id") == vocabulary).then(pl.lit(prefix + SEPARATOR) + bare)
-    return spelled.otherwise(None)
+    bare = own.str.strip_chars().str.replace_all(".", "", literal=True).str.to_uppercase()
+    return pl.coalesce(
+        pl.when(col("vocabulary_id") == MEDS).then(col(WHOLE_CODE).fill_null(own)),
+        *(
+            pl.when(col("vocabulary_id") == vocabulary).then(pl.lit(prefix + SEPARATOR) + bare)
+            for vocabulary, prefix in SPELLED.items()
+        ),
+    )
 
 
 def _plain(prefix: str) -> pl.Expr:

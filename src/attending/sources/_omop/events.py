@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import polars as pl
 from polars import col
 
+from attending.ledger.context import Context
 from attending.ledger.events import coded, event, first_of
-from attending.ledger.table import Context, Problem, words
+from attending.ledger.table import Problem, words
 from attending.schema import (
     CODE,
     DIAGNOSIS,

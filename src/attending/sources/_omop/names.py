@@ -3,7 +3,7 @@
 import polars as pl
 from polars import col
 
-from attending.ledger.table import Context
+from attending.ledger.context import Context
 from attending.ontology import icd, naming
 from attending.schema import CODE, DESCRIPTION, PARENT_CODES, SEPARATOR
 from attending.sources._omop.concepts import HCPCS, MEDS, NUMBERED, SPELLED, WHOLE_CODE, concepts, concepts_by

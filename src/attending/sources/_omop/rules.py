@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import polars as pl
 from polars import col
 
+from attending.ledger.context import Context
 from attending.ledger.events import end_of_day
-from attending.ledger.table import Context
 from attending.schema import MICROSECONDS, SUBJECT_ID
 
 PERSONS, VISITS = "person", "visit_occurrence"

@@ -8,7 +8,8 @@ from functools import partial
 
 import polars as pl
 
-from attending.ledger.table import Column, Context, Problem, Table, day, integer, moment, number, text, value
+from attending.ledger.context import Context
+from attending.ledger.table import Column, Problem, Table, day, integer, moment, number, text, value
 from attending.sources._omop import events, exact, visits
 from attending.sources._omop.concepts import CONCEPT, WHOLE_CODE
 from attending.sources._omop.events import KINDS, Kind

@@ -3,8 +3,9 @@
 import polars as pl
 from polars import col
 
+from attending.ledger.context import Context
 from attending.ledger.events import coded, end_of_day, event, first_of
-from attending.ledger.table import Context, Problem
+from attending.ledger.table import Problem
 from attending.schema import (
     ADMISSION,
     BIRTH,
