@@ -3,26 +3,11 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
 from attending.engine.local import Local
-
-
-def slow_first(number: int) -> int:
-    """Give the first items more to do than the last, so that they finish in another order."""
-    return number + sum(range((20 - number) * 20_000)) * 0
-
-
-def process(_: int) -> int:
-    return os.getpid()
-
-
-def refuse_three(number: int) -> int:
-    if number == 3:
-        raise ValueError("three")
-    return number
+from worker_items import process, refuse_three, slow_first, wait
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])
@@ -44,12 +29,6 @@ def test_no_items_give_no_results(n_workers):
 def test_one_worker_or_one_item_runs_in_this_process():
     assert set(Local(1).map(process, [1, 2, 3], "numbers")) == {os.getpid()}
     assert Local(2).map(process, [1], "numbers") == [os.getpid()]
-
-
-def wait(seconds: float) -> int:
-    """Take so long that another process has started."""
-    time.sleep(seconds)
-    return os.getpid()
 
 
 def test_one_of_several_workers_is_this_process():
