@@ -1,5 +1,6 @@
 """Columns that have a type already: what goes is taken, what does not is set aside, and nothing stops the process."""
 
+from datetime import date
 from decimal import Decimal
 
 import polars as pl
@@ -7,6 +8,7 @@ import pytest
 
 from attending.ledger import table
 from attending.ledger.casts import cast
+from attending.ledger.events import event
 
 INT64 = [2**63 - 1, -(2**63), 0, None]
 DAY_MAX = pl.Series("x", [2**31 - 1, -(2**31), 0, None], pl.Int32).cast(pl.Date)
@@ -85,3 +87,10 @@ def test_a_required_key_without_text_is_missing():
     assert [(one.reason, one.mask.to_list()) for one in done.problems] == [
         ("missing required value", [True, False])
     ]
+
+
+def test_a_computed_time_beyond_the_years_is_no_time():
+    rows = pl.DataFrame({"subject_id": [1, 2, 3], "time": [date(1, 1, 1), date(2024, 1, 1), None]})
+    time = pl.col("time").cast(pl.Datetime("us")) - pl.duration(hours=1)
+    assert event(rows, pl.lit("A"), time=time)["subject_id"].to_list() == [2]
+    assert event(rows, pl.lit("A"), time=None)["subject_id"].to_list() == [1, 2, 3]

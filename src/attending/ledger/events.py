@@ -4,6 +4,7 @@ from functools import reduce
 
 import polars as pl
 
+from attending.ledger.typed import all_in_range, in_range
 from attending.schema import (
     AVAILABLE_TIME,
     CODE,
@@ -45,6 +46,7 @@ def event(
 ) -> pl.DataFrame:
     """Make one event of every row that has the time (and fulfils `when`); without `time`, a static fact.
 
+    A time that was computed and left the years 1 to 9999 is none.
     An event is never known before it happens: `available` counts only where it is later than `time`.
     Where no `origin` is given, it is the name of the table. `order` is the place among the events of one moment
     where tables and lines do not say it; `description` names the code where the source has no dictionary.
@@ -59,7 +61,7 @@ def event(
         if available is None
         else pl.max_horizontal(happened, available.cast(MICROSECONDS, strict=False))
     )
-    return frame.select(
+    made = frame.select(
         pl.col(SUBJECT_ID),
         happened.alias(TIME),
         code.cast(pl.String).alias(CODE),
@@ -72,6 +74,9 @@ def event(
         *([] if order is None else [order.cast(pl.Int64).alias(ORDER)]),
         *([] if description is None else [description.cast(pl.String).alias(DESCRIPTION)]),
     )
+    if all_in_range(made[TIME]):
+        return made
+    return made.filter(pl.col(TIME).is_null() | in_range(pl.col(TIME), MICROSECONDS).is_not_null())
 
 
 def coded(*parts: str | pl.Expr) -> pl.Expr:

@@ -46,6 +46,15 @@ def in_range(moment: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.when((moment >= first) & (moment < last)).then(moment)
 
 
+def all_in_range(moments: pl.Series) -> bool:
+    """Say whether all timestamps in microseconds lie there, at the price of a look at the first and the last."""
+    numbers = moments.to_physical()
+    first, last = numbers.min(), numbers.max()
+    if not (isinstance(first, int) and isinstance(last, int)):
+        return True
+    return FIRST_DAY * _PER_DAY["us"] <= first and last < (LAST_DAY + 1) * _PER_DAY["us"]
+
+
 def _number(raw: pl.Series, kind: str) -> pl.Series:
     if kind in ("moment", "day"):
         return nothing(raw)
