@@ -18,7 +18,15 @@ S = TypeVar("S", bound="Settings")
 Lines = dict[tuple[str | int, ...], int]
 MOST_SETTINGS = 100_000
 """A mapping of hundreds of tables has some thousands; a few lines of anchors may stand for billions."""
-_NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
+_NOT_YAML = (
+    yaml.YAMLError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What reading YAML raises: a tag such as `!!timestamp` on something else, whatever comes."""
 
 
 class Settings(BaseModel):
