@@ -50,6 +50,7 @@ def test_a_good_mapping_is_read(tmp_path):
         ("tables:", "tabels:", 1, "did you mean 'tables'?"),
         ("        time: $when\n", "", 5, "needs the key 'time'"),
         ("$when", "yesterday", 6, "expected '$column', or a date"),
+        ("$when", "{value: -1, day_ends: $when}", 6, "expected '$column', or a date"),
         ("$when", "{valu: $when}", 6, "did you mean 'value'?"),
         ("$when", "{value: $when, format: x}", 6, "did you mean 'formats'?"),
         ("$when", "{value: $when, time_zone: Europe/Nowhere}", 6, "no time zone"),

@@ -269,7 +269,8 @@ def _stamp(raw: Plain, place: Place, names: Names, options: Stamp) -> Time:
         raw = raw.isoformat()
     value = parse(raw, place, names)
     stamp = replace(options, value=value)
-    if isinstance(value, Literal) and stamp.on(pl.DataFrame({SUBJECT_ID: [0]})).has_nulls():
+    written = replace(stamp, day_ends=None)  # what ends a day stands in a column
+    if isinstance(value, Literal) and written.on(pl.DataFrame({SUBJECT_ID: [0]})).has_nulls():
         raise place.error("expected '$column', or a date such as 2008-12-31")
     return stamp
 
