@@ -146,13 +146,20 @@ def code(raw: Plain, place: Place, names: Names, unit: Plain = None) -> tuple[Va
 def _subject(raw: Plain, place: Place, known: list[str]) -> tuple[str, str, ledger.Link | None]:
     """Return the column of the subject, what is put before it, and through which table it is found otherwise."""
     if isinstance(raw, str):
-        return raw.removeprefix("$"), "", None
+        return _named(raw, place), "", None
     if isinstance(raw, dict) and "through" not in raw:
         own = place.build(spec.Prefixed, raw)
-        return own.column.removeprefix("$"), own.prefix, None
+        return _named(own.column, place["column"]), own.prefix, None
     through = place.build(spec.Through, raw)
     expect(through.through, known, place["through"], "table before this one")
     return "", "", ledger.Link(through.through, through.by)
+
+
+def _named(raw: str, place: Place) -> str:
+    column = raw.removeprefix("$")
+    if not column:
+        raise place.error("expected the column that says whose row it is")
+    return column
 
 
 def _join(
