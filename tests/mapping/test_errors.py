@@ -48,7 +48,7 @@ def test_a_good_mapping_is_read(tmp_path):
         ("time:", "tiem:", 6, "did you mean 'time'?"),
         ("subject:", "subjct:", 3, "did you mean 'subject'?"),
         ("subject: id", "subject: ''", 3, "whose row it is"),
-        ("subject: id", "subject: {column: $}", 3, "whose row it is"),
+        ("subject: id", "subject: {column: $, prefix: A}", 3, "whose row it is"),
         ("tables:", "tabels:", 1, "did you mean 'tables'?"),
         ("        time: $when\n", "", 5, "needs the key 'time'"),
         ("$when", "yesterday", 6, "expected '$column', or a date"),
