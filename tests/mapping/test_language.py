@@ -151,6 +151,29 @@ def test_columns_and_parts_each_make_an_event(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("stay", ["V-1", "1"])
+def test_a_line_may_find_its_subject_by_a_column_that_nothing_else_uses(tmp_path, stay):
+    mapping = """
+tables:
+  stays: {subject: id, events: [{code: [STAY, $kind], time: static, visit: $stay}]}
+  codes: {subject: {through: stays, by: stay}, events: [{code: [D, $code], time: static}]}
+"""
+    tables = {"stays": f"id,stay,kind\n7,{stay},ER\n", "codes": f"stay,code\n{stay},x\nother,y\n"}
+    found = run(tmp_path / "raw", mapping, **tables)
+    assert found.select("subject_id", "code").rows() == [(7, "STAY//ER"), (7, "D//x")]
+
+
+def test_lines_whose_table_of_subjects_is_empty_are_set_aside(tmp_path):
+    mapping = """
+tables:
+  people: {subject: id, events: [{code: A, time: static}]}
+  stays: {subject: id, events: []}
+  codes: {subject: {through: stays, by: stay}, events: [{code: [D, $stay], time: static}]}
+"""
+    found = run(tmp_path / "raw", mapping, people="id\n7\n", codes="stay\nx\n")
+    assert found["code"].to_list() == ["A"]
+
+
 def test_columns_may_count_without_being_told(tmp_path):
     found = one(tmp_path / "raw", "id,a,b\n1,x,\n", "- {code: [$each.name], each: [a, b], time: static}")
     assert found["code"].to_list() == ["a"]

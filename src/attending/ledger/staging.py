@@ -247,6 +247,8 @@ def no_such(key: str) -> str:
 
 def _linked(rows: pl.DataFrame, link: Link, path: Path) -> tuple[pl.DataFrame, Problem]:
     known = pl.read_parquet(path)
+    if known.is_empty():  # then its key has no type of its own
+        known = known.cast({link.key: rows.schema[link.key]})
     rows = rows.join(known, on=link.key, how="left", maintain_order="left")
     rows = rows.select(SUBJECT_ID, pl.exclude(SUBJECT_ID))
     return rows, Problem(rows[SUBJECT_ID].is_null(), no_such(link.key), link.key)

@@ -47,7 +47,8 @@ def read(
     names = Names(table=name, subject=subject, constants=table.constants)
     if subject:
         names.uses.append(Use(name, subject, "key", place["subject"]))
-    joins, pairs = [], []
+    joins, pairs = [], _link_keys(name, link, place["subject"])
+    names.uses += [use for pair in pairs for use in pair]
     for join, what in table.joins.items():
         made, keys = _join(join, what, place["joins"][join], names, known, dictionaries)
         joins.append(made)
@@ -153,6 +154,13 @@ def _subject(raw: Plain, place: Place, known: list[str]) -> tuple[str, str, ledg
     through = place.build(spec.Through, raw)
     expect(through.through, known, place["through"], "table before this one")
     return "", "", ledger.Link(through.through, through.by)
+
+
+def _link_keys(name: str, link: ledger.Link | None, place: Place) -> list[Pair]:
+    """Return the two columns by which a row finds whose it is: they are read as one kind."""
+    if link is None:
+        return []
+    return [(Use(name, link.key, "any", place), Use(link.table, link.key, "any", place))]
 
 
 def _named(raw: str, place: Place) -> str:
