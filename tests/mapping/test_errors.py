@@ -54,6 +54,8 @@ def test_a_good_mapping_is_read(tmp_path):
         ("$when", "yesterday", 6, "expected '$column', or a date"),
         ("$when", "{value: -1, day_ends: $when}", 6, "expected '$column', or a date"),
         ("$when", "{valu: $when}", 6, "did you mean 'value'?"),
+        ("$when", '{value: $when, formats: ["%d.%m.%Y %H"]}', 6, "both hour and minute"),
+        ("id\n", 'id\n    columns: {c: {kind: day, formats: ["%I"]}}\n', 4, "no time can have the form"),
         ("$when", "{value: $when, format: x}", 6, "did you mean 'formats'?"),
         ("$when", "{value: $when, time_zone: Europe/Nowhere}", 6, "no time zone"),
         ("$when", "{after: $when, fortnights: 2}", 6, "needs one of the keys seconds"),

@@ -145,15 +145,24 @@ def _tolerant(column: Column) -> pl.Expr:
             return raw
 
 
+def fault_of(form: str) -> str:
+    """Say why no time can have a form as `strptime` writes it; nothing where one can."""
+    try:
+        pl.DataFrame({"form": [None]}, {"form": pl.String}).select(_of_form(pl.col("form"), form))
+    except pl.exceptions.PolarsError as error:
+        return str(error).splitlines()[0].removeprefix("Invalid format string: ")
+    return ""
+
+
+def _of_form(raw: pl.Expr, form: str) -> pl.Expr:
+    if "%H" in form or "%I" in form:
+        return raw.str.to_datetime(form, time_unit="us", strict=False)
+    return raw.str.to_date(form, strict=False).cast(pl.Datetime("us"))
+
+
 def _any_moment(raw: pl.Expr, formats: tuple[str, ...]) -> pl.Expr:
-    given = [
-        raw.str.to_datetime(form, time_unit="us", strict=False)
-        if "%H" in form or "%I" in form
-        else raw.str.to_date(form, strict=False).cast(pl.Datetime("us"))
-        for form in formats
-    ]
     moments = [
-        *given,
+        *(_of_form(raw, form) for form in formats),
         *(raw.str.to_datetime(form, time_unit="us", strict=False) for form in _MOMENTS),
         *(
             raw.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False).dt.replace_time_zone(

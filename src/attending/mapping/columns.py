@@ -19,6 +19,7 @@ from attending.ledger import table as ledger
 from attending.mapping.names import Use, Want
 from attending.mapping.place import Place
 from attending.mapping.spec import Column, File, Kind
+from attending.mapping.times import check_forms
 
 KINDS: dict[Want, Kind] = {
     "text": "text",
@@ -49,13 +50,15 @@ class Columns:
         """Note the columns that a table declares.
 
         Raises:
-            ConfigError: if a kind is unknown.
+            ConfigError: if a kind is unknown, or no time can have a form.
         """
         for name, raw in file.columns.items():
             at = place["columns"][name]
             if isinstance(raw, str) and raw not in get_args(Kind):
                 raise at.error(f"no kind of column named '{raw}'{nearest(raw, list(get_args(Kind)))}")
-            self._declared[table, name] = at.build(Column, {"kind": raw} if isinstance(raw, str) else raw)
+            declared = at.build(Column, {"kind": raw} if isinstance(raw, str) else raw)
+            check_forms(declared.formats, at["formats"])
+            self._declared[table, name] = declared
 
     def use(self, uses: Iterable[Use]) -> None:
         """Note what columns are used for."""

@@ -16,7 +16,7 @@ twice is taken as the first; where they are turned forward, one that does not ex
 365.25 days.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ from zoneinfo import available_timezones
 import polars as pl
 
 from attending.errors import nearest
-from attending.ledger.casts import cast
+from attending.ledger.casts import cast, fault_of
 from attending.ledger.table import moment
 from attending.mapping.names import Names
 from attending.mapping.place import Place, Plain
@@ -275,9 +275,21 @@ def _stamp(raw: Plain, place: Place, names: Names, options: Stamp) -> Time:
     return stamp
 
 
+def check_forms(forms: Iterable[str], place: Place) -> None:
+    """Refuse forms that no time can have.
+
+    Raises:
+        ConfigError: naming the form and what is wrong with it.
+    """
+    for form in forms:
+        if fault := fault_of(form):
+            raise place.error(f"no time can have the form '{form}': {fault}")
+
+
 def _options(raw: dict[Any, Any], place: Place, zone: str | None) -> Stamp:
     formats = raw.get("formats", [])
     forms = tuple(scalar(one, at) for one, at in items(formats, place["formats"], "forms")) if formats else ()
+    check_forms(forms, place["formats"])
     end = raw.get("date_only", "end")
     if end not in ("start", "end"):
         raise place["date_only"].error("expected 'start' or 'end' (of the day)")
