@@ -1,10 +1,12 @@
-"""Calibration against scikit-learn, plain loops, golden values and a generator of known truth."""
+"""Calibration against scikit-learn, statsmodels, plain loops, golden values and a generator of known truth."""
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss
+from sklearn.metrics import brier_score_loss, r2_score
+from statsmodels.nonparametric.smoothers_lowess import lowess
 
 from attending.metrics.calibration import (
     brier,
@@ -71,6 +73,26 @@ def test_intercept_maximises_the_likelihood_with_the_slope_held_at_one():
     assert a == pytest.approx(reference, abs=1e-6)
     fitted = 1 / (1 + np.exp(-(a + logit(p))))
     assert (w * (y - fitted)).sum() == pytest.approx(0, abs=1e-9)  # the score equation, exactly
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_intercept_and_slope_equal_those_of_statsmodels(seed):
+    p, y, w = drawn(seed, slope=0.7, intercept=0.3)
+    exact = {"tol": 1e-14, "maxiter": 200}
+    family, eta = sm.families.Binomial(), logit(p)
+    shifted = sm.GLM(y, np.ones(len(y)), family=family, offset=eta, freq_weights=w).fit(**exact)
+    assert calibration_intercept(p, y, w) == pytest.approx(shifted.params[0], abs=1e-9)
+    scaled = sm.GLM(y, sm.add_constant(eta), family=family, freq_weights=w).fit(**exact)
+    assert calibration_slope(p, y, w) == pytest.approx(scaled.params[1], abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_expected_over_observed_and_scaled_brier_equal_those_of_their_parts_elsewhere(seed):
+    p, y, w = drawn(seed)
+    expected = np.average(p, weights=w) / np.average(y, weights=w)
+    assert expected_over_observed(p, y, w) == pytest.approx(expected, abs=1e-12)
+    # 1 − Brier / variance is R², of a prediction as it stands
+    assert scaled_brier(p, y, w) == pytest.approx(r2_score(y, p, sample_weight=w), abs=1e-12)
 
 
 def test_known_miscalibration_is_recovered():
@@ -155,6 +177,17 @@ def test_curve_errors_are_those_of_a_plain_loess_loop():
     share = w[order].cumsum() / w.sum()
     for name, level in (("e50", 0.5), ("e90", 0.9)):
         assert errors[name] == pytest.approx(distance[order][np.argmax(share >= level)], abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_curve_errors_are_those_along_the_lowess_of_statsmodels(seed):
+    p, y, _ = drawn(seed, n=120, slope=0.5)  # ¾ of 120 is whole: both take 90 neighbours
+    curve = lowess(y.astype(float), p, frac=0.75, it=0, delta=0, xvals=p)
+    distance = np.sort(np.abs(p - np.clip(curve, 0, 1)))
+    errors = curve_errors(p, y)
+    expected = [distance.mean(), distance[59], distance[107], distance[-1]]  # the 60th and 108th of 120
+    # It takes the innermost thousandth of a window as weight 1 and leaves out the outermost.
+    assert [errors[name] for name in ("ici", "e50", "e90", "emax")] == pytest.approx(expected, abs=1e-6)
 
 
 def _loess(p, y, w, at, span=0.75):

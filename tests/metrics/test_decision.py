@@ -1,8 +1,11 @@
-"""Decisions against scikit-learn, plain loops and golden values."""
+"""Decisions against scikit-learn, dcurves, fairlearn and golden values."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.metrics import confusion_matrix
+from dcurves import dca
+from fairlearn import metrics as fairness
+from sklearn.metrics import class_likelihood_ratios, confusion_matrix, precision_score
 
 from attending.metrics.decision import (
     RULES,
@@ -45,6 +48,35 @@ def test_golden_table_holds():
     )
     # Net benefit at .25: alerts .5 .6 .9 .3: TP 2/6 − FP 2/6 · (1/3).
     assert net_benefit(confusion(p, y, 0.25), 0.25)[0] == pytest.approx(2 / 6 - 2 / 18)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_net_benefit_equals_that_of_dcurves(seed):
+    p, y, _ = drawn(seed, levels=1000)
+    at = np.arange(1, 100) / 100
+    p = np.where(np.isin(p, at), p + 0.0005, p)  # dcurves alerts above a threshold, we at it
+    found = dca(pd.DataFrame({"y": y.astype(int), "p": p}), "y", ["p"], thresholds=at)
+    of_model, of_all, of_none = (found[found["model"] == name].net_benefit for name in ("p", "all", "none"))
+    assert net_benefit(confusion(p, y, at), at) == pytest.approx(of_model.to_numpy(), abs=1e-9)
+    assert net_benefit_of_all(y.mean(), at) == pytest.approx(of_all.to_numpy(), abs=1e-9)
+    assert (of_none == 0).all()
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
+def test_the_table_of_a_threshold_equals_scikit_learn_and_fairlearn(threshold):
+    p, y, w = drawn(3)
+    alert, given = p >= threshold, {"sample_weight": w}
+    expected = {
+        "sensitivity": fairness.true_positive_rate(y, alert, **given),
+        "specificity": fairness.true_negative_rate(y, alert, **given),
+        "ppv": precision_score(y, alert, **given),
+        "npv": precision_score(~y, ~alert, **given),
+        "alerts_per_100": 100 * fairness.selection_rate(y, alert, **given, pos_label=True),
+        "likelihood_ratio_positive": class_likelihood_ratios(y, alert, **given)[0],
+        "number_needed_to_evaluate": 1 / precision_score(y, alert, **given),
+    }
+    table = {name: value[0] for name, value in threshold_table(confusion(p, y, threshold, w)).items()}
+    assert table == pytest.approx(expected, abs=1e-9)
 
 
 def test_treating_all_is_an_alert_at_every_prediction():

@@ -1,7 +1,8 @@
-"""Ranking metrics against plain loops and golden values."""
+"""Ranking metrics against scikit-learn, plain loops and golden values."""
 
 import numpy as np
 import pytest
+from sklearn.metrics import recall_score
 
 from attending.metrics.ranking import (
     code_accuracy_at_k,
@@ -41,6 +42,19 @@ def test_all_three_equal_a_plain_loop(k, seed):
         metric(scores, labels, k, weights) for metric in (recall_at_k, hit_rate_at_k_min, code_accuracy_at_k)
     ]
     assert got == pytest.approx(by_hand(scores, labels, k, weights), abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+@pytest.mark.parametrize("seed", range(3))
+def test_recall_and_accuracy_equal_the_recall_of_scikit_learn(k, seed):
+    scores, labels, weights = drawn(seed)
+    first = np.zeros_like(labels)
+    np.put_along_axis(first, np.argsort(-scores, axis=1, kind="stable")[:, :k], values=True, axis=1)
+    some = labels.any(axis=1)
+    of_samples = recall_score(labels[some], first[some], average="samples", sample_weight=weights[some])
+    assert recall_at_k(scores, labels, k, weights) == pytest.approx(of_samples, abs=1e-12)
+    of_all = recall_score(labels, first, average="micro", sample_weight=weights)
+    assert code_accuracy_at_k(scores, labels, k, weights) == pytest.approx(of_all, abs=1e-12)
 
 
 def test_golden_values_tell_the_three_names_apart():
