@@ -33,7 +33,7 @@ def phecodes(files: list[VocabularyFile], wanted: pl.DataFrame) -> pl.DataFrame:
             named = among(names, asked, [CODE]).join(asked, on=CODE)
             found.append(named.select(*KEY, DESCRIPTION, pl.lit([], pl.List(pl.String)).alias("parent")))
         if file.kind == "phecode_map":
-            rows = file.scan().with_columns(undotted(CODE).alias("icd"), _system(file).alias("system"))
+            rows = file.scan().with_columns(undotted(CODE).alias("icd"), icd_system(file).alias("system"))
             rows = rows.filter(col("phecode").fill_null("") != "")
             held = among(rows, asked_icd.select("icd"), ["icd"]).join(asked_icd, on="icd", suffix="_wanted")
             held = held.filter(
@@ -46,7 +46,8 @@ def phecodes(files: list[VocabularyFile], wanted: pl.DataFrame) -> pl.DataFrame:
     return terms(found, "parent")
 
 
-def _system(file: VocabularyFile) -> pl.Expr:
+def icd_system(file: VocabularyFile) -> pl.Expr:
+    """Return which ICD classification each code of a phecode map is of; null where it does not say."""
     if "system" in file.columns:
         known = {"9": "ICD9CM", "10": "ICD10CM", "ICD9": "ICD9CM", "ICD10": "ICD10CM"}
         return col("system").replace(known)
