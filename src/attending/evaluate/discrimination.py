@@ -9,7 +9,7 @@ it changes the width by less than one percent.
 import numpy as np
 from numpy.typing import NDArray
 
-from attending.evaluate.bootstrap import Bootstrap, Replicated
+from attending.evaluate.bootstrap import Bootstrap, Replicated, n_in_smaller_class, widening
 from attending.metrics.calibration_curve import cut
 from attending.metrics.discrimination import areas, areas_of_bins, lossless_bins
 from attending.metrics.ratio import Array
@@ -25,7 +25,8 @@ def discrimination(scores: Array, labels: Array, owner: Array, bootstrap: Bootst
     n_bins = int(bins.max(initial=0)) + 1
     tables = [bootstrap.table(bins[of_class], owner[of_class], n_bins) for of_class in (labels, ~labels)]
     values = bootstrap.reduce(tables, areas_of_bins)
-    return [Replicated.centred(*pair) for pair in zip(areas(scores, labels), values, strict=True)]
+    wider = widening(n_in_smaller_class(labels, owner))
+    return [Replicated.centred(*pair, wider) for pair in zip(areas(scores, labels), values, strict=True)]
 
 
 def balanced_bins(scores: Array, labels: Array, n_bins: int) -> NDArray[np.intp]:
@@ -34,8 +35,8 @@ def balanced_bins(scores: Array, labels: Array, n_bins: int) -> NDArray[np.intp]
     return cut(scores, np.where(labels, 1 + len(labels) / n_positive, 1.0), n_bins)
 
 
-def mean_over_outcomes(of_outcomes: list[Replicated], n_replicates: int) -> Replicated:
-    """Return the macro average, over the outcomes that are defined in a replicate."""
+def mean_over_outcomes(of_outcomes: list[Replicated], n_replicates: int, n_subjects: int = 1) -> Replicated:
+    """Return the macro average, over the outcomes that are defined in a replicate; it rests on `n_subjects`."""
     if not of_outcomes:
         return Replicated.undefined(n_replicates)
     values = np.stack([outcome.values for outcome in of_outcomes])
@@ -43,4 +44,4 @@ def mean_over_outcomes(of_outcomes: list[Replicated], n_replicates: int) -> Repl
     count = defined.sum(axis=0)
     means = np.where(defined, values, 0).sum(axis=0) / np.maximum(count, 1)
     estimate = float(np.mean([outcome.estimate for outcome in of_outcomes]))
-    return Replicated.centred(estimate, np.where(count > 0, means, np.nan))
+    return Replicated.centred(estimate, np.where(count > 0, means, np.nan), widening(n_subjects))

@@ -2,15 +2,18 @@
 
 There are n × K pairs, too many to rank a thousand times. Estimates of AUROC, AUPRC, intercept and slope use every
 pair; their replicates use `N_BINS` bins of neighbouring probabilities, and calibration merges the bins into at most
-200 groups. Replicates are centred on the estimates, so binning moves no interval.
+200 groups. Replicates are centred on the estimates, so binning moves no interval. They keep the bandwidths of the
+calibration curve and of the smooth ECE.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from attending.evaluate.bootstrap import Bootstrap, Replicated, SparseTable
+from attending.evaluate.bootstrap import Bootstrap, Replicated, SparseTable, n_in_smaller_class, widening
 from attending.evaluate.discrimination import balanced_bins
 from attending.metrics.calibration import (
     calibration_intercept,
@@ -22,11 +25,15 @@ from attending.metrics.calibration import (
 from attending.metrics.calibration_curve import N_GROUPS, Groups, curve_of_sums, cut, errors_of_curve
 from attending.metrics.discrimination import areas, areas_of_bins
 from attending.metrics.ratio import Array, Floats, ratio
+from attending.metrics.smooth_ece import error_at, error_of_residuals, on_grid
 
 N_BINS = 1000
 MICRO = ("micro_auroc", "micro_auprc")
 CURVE = ("ici", "e50", "e90", "emax")
-NAMES = (*MICRO, "calibration_intercept", "calibration_slope", *CURVE)
+NAMES = (*MICRO, "calibration_intercept", "calibration_slope", *CURVE, "smooth_ece")
+OF_ALL_SUBJECTS = (
+    "calibration_intercept",
+)  # a mean; whatever contrasts the classes rests on the smaller one
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class Bins:
 
     positives: SparseTable
     negatives: SparseTable
+    probability: Floats
     starts: NDArray[np.intp]
     groups: Groups
     logits: Floats
@@ -72,6 +80,7 @@ class Bins:
         return cls(
             bootstrap.table(members[y], pairs.owner[y], len(mass)),
             bootstrap.table(members[~y], pairs.owner[~y], len(mass)),
+            ratio(np.bincount(members, p), mass),
             np.searchsorted(group_of_bin, np.arange(len(groups.weight))),
             groups,
             ratio(groups.sums(logit(p)), groups.weight),
@@ -92,25 +101,46 @@ class Bins:
         observed = np.add.reduceat(positives.astype(np.float64), self.starts, axis=0)
         return observed, observed + np.add.reduceat(negatives.astype(np.float64), self.starts, axis=0)
 
+    def residuals(self, positives: Array, negatives: Array) -> Floats:
+        """Return the sums of p − y on the grid of the smooth ECE (g, B)."""
+        expected = self.probability[:, None] * (positives + negatives)
+        return np.asarray(self._share @ (expected - positives), np.float64)
+
+    @cached_property
+    def _share(self) -> SparseTable:
+        return sparse.csr_matrix(on_grid(self.probability, np.eye(len(self.probability))))
+
     def curve(self, positives: Array, negatives: Array) -> Floats:
         """Return the calibration curve (g, B)."""
         return curve_of_sums(self.groups, *self.group_sums(positives, negatives))
 
 
 def pooled(pairs: Pairs, bootstrap: Bootstrap) -> dict[str, Replicated]:
-    """Return micro AUROC and AUPRC, calibration intercept and slope, ICI, E50, E90 and Emax."""
+    """Return micro AUROC and AUPRC, calibration intercept and slope, ICI, E50, E90, Emax and smooth ECE."""
     if not pairs.has_both_classes:
         return {name: Replicated.undefined(bootstrap.n_replicates) for name in NAMES}
     bins = Bins.of(pairs, bootstrap)
+    p, y = pairs.probability, pairs.labels
+    residuals = on_grid(p, (p.astype(np.float64) - y)[:, None])
+    smooth, bandwidth = error_of_residuals(residuals, len(p))
 
     def of_sums(positives: Array, negatives: Array) -> Floats:
-        return np.concatenate([areas_of_bins(positives, negatives), _calibration(bins, positives, negatives)])
+        total = (positives + negatives).sum(axis=0, dtype=np.float64)
+        ece = error_at(bins.residuals(positives, negatives), total, bandwidth)
+        return np.concatenate(
+            [areas_of_bins(positives, negatives), _calibration(bins, positives, negatives), ece[None]]
+        )
 
-    p, y = pairs.probability, pairs.labels
     estimates = of_sums(*bins.as_they_are)[:, 0]
     estimates[:4] = *areas(p, y), calibration_intercept(p, y), calibration_slope(p, y)
+    estimates[-1] = smooth
     values = bootstrap.reduce(bins.tables, of_sums)
-    return {name: Replicated.centred(float(estimates[at]), values[at]) for at, name in enumerate(NAMES)}
+    rests_on = n_in_smaller_class(y, pairs.owner)
+    wider = {name: widening(bootstrap.n_subjects if name in OF_ALL_SUBJECTS else rests_on) for name in NAMES}
+    return {
+        name: Replicated.centred(float(estimates[at]), values[at], wider[name])
+        for at, name in enumerate(NAMES)
+    }
 
 
 def _calibration(bins: Bins, positives: Array, negatives: Array) -> Floats:
