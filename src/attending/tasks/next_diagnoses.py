@@ -13,7 +13,7 @@ before; where one of them outlasts the last, just before the last one's end, so 
 `admitted` only admissions to hospital count, and with `all_coded` a subject leaves if any of them has no diagnosis.
 
 Diagnoses are grouped by public tables, by files of the user's own (`phecode`, `ccs_multi_level`: no table is shipped),
-or into `groups` that are named here. Trap: with a group such as heart failure those who have it already stay in, and their
+or into `groups` that are named here. Trap: with a group such as heart failure those who have it stay in, and their
 history predicts itself; recurrent and new onset are told apart. A cohort free of the disease is the task `onset`.
 """
 
