@@ -1,0 +1,1 @@
+"""Parts of the task `onset`: definitions of diseases, what meets them, and moments to ask."""

@@ -1,0 +1,1 @@
+"""Parts of the task `phenotyping`: the 25 conditions."""
