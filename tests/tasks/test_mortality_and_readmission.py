@@ -25,7 +25,7 @@ def test_a_death_after_the_discharge_is_no_death_in_hospital() -> None:
 def test_readmission_within_the_window_counts_and_later_does_not() -> None:
     events = table(stay(1, 11, 0, 5), stay(1, 12, 30, 31), stay(1, 13, 90, 91))
     labels = readmission.label(events, readmission.Config(days=30)).frame
-    assert labels["label_codes"].to_list() == [[readmission.OUTCOME], [], []]
+    assert labels["label_codes"].to_list() == [["readmission_within_30_days"], [], []]
 
 
 def test_readmission_stands_before_the_codes_that_the_discharge_assigns() -> None:
