@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from scipy.stats import norm
+from scipy.stats import t as student
 
-from attending.evaluate.bootstrap import Bootstrap, Replicated, subject_sums
+from attending.evaluate.bootstrap import Bootstrap, Replicated, n_in_smaller_class, subject_sums, widening
 from attending.evaluate.discrimination import discrimination, mean_over_outcomes
 from attending.metrics.discrimination import replicated
 
@@ -98,6 +99,42 @@ def test_intervals_that_ignore_subjects_are_too_narrow():
     together = discrimination(scores, labels, owner, Bootstrap(200, 300, 0))[0]
     apart = discrimination(scores, labels, np.arange(1200), Bootstrap(1200, 300, 0))[0]
     assert np.std(together.values) > 1.3 * np.std(apart.values)
+
+
+def test_few_subjects_widen_an_interval_as_students_t_does():
+    assert widening(30) == pytest.approx(np.sqrt(30 / 29) * student.ppf(0.975, 29) / norm.ppf(0.975))
+    assert widening(10**6) == pytest.approx(1, abs=1e-5)
+    assert widening(1) == widening(0) == 1  # no spread to widen
+    values = np.random.default_rng(0).normal(size=500)
+    plain, wide = (Replicated.centred(0.4, values, wider).interval(0.95) for wider in (1.0, 1.5))
+    assert np.array(wide) - 0.4 == pytest.approx(1.5 * (np.array(plain) - 0.4))
+    labels, owner = np.array([1, 1, 1, 0, 0, 0, 0], bool), np.array([0, 0, 3, 0, 3, 4, 5])
+    assert n_in_smaller_class(labels, owner) == 2
+
+
+# DeLong's covariance of AUROCs, from how often each positive is above negatives, each negative below positives.
+def delong(scores, labels):
+    positive, negative = scores[:, labels], scores[:, ~labels]
+    wins = (positive[:, :, None] > negative[:, None]) + (positive[:, :, None] == negative[:, None]) / 2
+    return np.cov(wins.mean(axis=2)) / labels.sum() + np.cov(wins.mean(axis=1)) / (~labels).sum()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_spread_of_an_auroc_and_of_a_difference_is_that_of_delong(seed):
+    generator = np.random.default_rng(seed)
+    labels = generator.random(600) < 0.3
+    signal = generator.normal(0, 1, 600) + labels
+    scores = np.stack([signal, signal + generator.normal(0, 1, 600)])
+    bootstrap = Bootstrap(600, 2000, seed)
+    first, second = (discrimination(of_model, labels, np.arange(600), bootstrap)[0] for of_model in scores)
+    expected = delong(scores, labels)
+    assert np.std(first.values) == pytest.approx(np.sqrt(expected[0, 0]), rel=0.06)  # 2,000 replicates: ± 3 %
+    contrast = np.array([1, -1])
+    assert np.std(first.minus(second).values) == pytest.approx(
+        np.sqrt(contrast @ expected @ contrast), rel=0.06
+    )
+    low, high = first.interval(0.95)
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(expected[0, 0]), rel=0.08)
 
 
 def test_a_model_minus_itself_is_exactly_zero():

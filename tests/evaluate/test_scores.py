@@ -14,11 +14,15 @@ from attending.evaluate.definitions import definition
 from attending.evaluate.per_outcome import per_outcome
 from attending.evaluate.samples import SCOPES, Samples, check_probabilities
 from attending.evaluate.scores import score
+from attending.evaluate.sets import f1_threshold
 from attending.evaluate.truth import combine
 from attending.metrics import calibration, ranking
 from attending.metrics.discrimination import auroc, average_precision
+from attending.metrics.smooth_ece import smooth_ece
+from attending.metrics.weighted_f1 import choose_threshold, weighted_f1, weighted_f1_oracle_k
 
 CONFIG = Config(n_replicates=60, ks=(2, 3))
+THRESHOLD = 0.3
 
 
 def drawn(seed=0, n_subjects=60, visits=3, n_outcomes=5):
@@ -32,7 +36,7 @@ def drawn(seed=0, n_subjects=60, visits=3, n_outcomes=5):
 def scored(samples, probability, config=CONFIG):
     bootstrap = Bootstrap(samples.n_subjects, config.n_replicates, seed=0)
     with ThreadPoolExecutor(2) as executor:
-        return score(samples, probability, bootstrap, config, executor)
+        return score(samples, probability, bootstrap, config, executor, f1_threshold=THRESHOLD)
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -50,6 +54,9 @@ def test_estimates_are_the_plain_metrics_of_the_pairs_in_scope(scope):
         "expected_over_observed": calibration.expected_over_observed(p[pairs], samples.labels[pairs]),
         "calibration_intercept": calibration.calibration_intercept(p[pairs], samples.labels[pairs]),
         "calibration_slope": calibration.calibration_slope(p[pairs], samples.labels[pairs]),
+        "smooth_ece": smooth_ece(p[pairs], samples.labels[pairs]),
+        "weighted_f1": weighted_f1(np.where(pairs, p, -1), samples.labels & pairs, THRESHOLD),
+        "weighted_f1_oracle_k": weighted_f1_oracle_k(np.where(pairs, p, -1), samples.labels & pairs),
         "recall_at_2": ranking.recall_at_k(np.where(pairs, p, -1), samples.labels & pairs, 2),
         "hit_rate_at_2_min": ranking.hit_rate_at_k_min(np.where(pairs, p, -1), samples.labels & pairs, 2),
         "code_accuracy_at_3": ranking.code_accuracy_at_k(np.where(pairs, p, -1), samples.labels & pairs, 3),
@@ -68,6 +75,45 @@ def test_ties_at_zero_are_never_taken_from_outside_the_scope():
     hits, positive = np.take_along_axis(in_scope, first, axis=1).sum(axis=1), in_scope.sum(axis=1)
     expected = (hits / np.maximum(positive, 1))[positive > 0].mean()
     assert metrics["recall_at_2"].estimate == pytest.approx(expected, abs=1e-12)
+
+
+def test_what_is_not_known_is_in_no_metric():
+    samples, p = drawn()
+    known = np.random.default_rng(3).random(p.shape) < 0.8
+    labels = samples.labels & known
+    part = Samples(samples.subject, labels, samples.history, known)
+    other = np.where(known, p, 1 - p)  # whatever is predicted of the unknown
+    before, after = scored(part, p), scored(part, other)
+    for scope in SCOPES:
+        pairs = part.pairs(scope)
+        assert before.metrics[scope]["brier"].estimate == pytest.approx(
+            calibration.brier(p[pairs], labels[pairs]), abs=1e-6
+        )
+        for name, value in before.metrics[scope].items():
+            assert after.metrics[scope][name].estimate == pytest.approx(value.estimate, abs=1e-12), name
+
+
+def test_the_threshold_of_weighted_f1_comes_from_tuning_data_and_without_one_there_is_none():
+    samples, p = drawn()
+    known = np.random.default_rng(3).random(p.shape) < 0.8
+    tuning = Samples(samples.subject, samples.labels & known, samples.history, known)
+    assert f1_threshold(tuning, p) == choose_threshold(p, tuning.labels, known)
+    bootstrap = Bootstrap(samples.n_subjects, 20, seed=0)
+    with ThreadPoolExecutor(2) as executor:
+        metrics = score(samples, p, bootstrap, CONFIG, executor).metrics["all"]
+    assert np.isnan(metrics["weighted_f1"].estimate)
+    assert np.isfinite(metrics["weighted_f1_oracle_k"].estimate)
+
+
+def test_replicates_of_weighted_f1_are_the_metric_under_their_weights():
+    samples, p = drawn()
+    found, bootstrap = scored(samples, p).metrics["all"], Bootstrap(samples.n_subjects, 60, seed=0)
+    weights = np.concatenate(bootstrap.blocks, axis=1)[samples.owner]
+    for name, metric in (("weighted_f1", weighted_f1), ("weighted_f1_oracle_k", weighted_f1_oracle_k)):
+        given = (THRESHOLD,) if name == "weighted_f1" else ()
+        exact = np.array([metric(p, samples.labels, *given, weights[:, at]) for at in range(60)])
+        got = found[name].values
+        assert got - got.mean() == pytest.approx(exact - exact.mean(), abs=1e-6)
 
 
 def test_a_binary_task_has_its_own_metrics():

@@ -1,5 +1,6 @@
 """One model's metrics, each with its bootstrap replicates, over all scopes."""
 
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -7,11 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from attending.evaluate.bootstrap import Bootstrap, Replicated, subject_sums
+from attending.evaluate.bootstrap import Bootstrap, Replicated, n_in_smaller_class, subject_sums, widening
 from attending.evaluate.config import Config
 from attending.evaluate.discrimination import discrimination, mean_over_outcomes
 from attending.evaluate.pooled import MICRO, Pairs, pooled
 from attending.evaluate.samples import Samples
+from attending.evaluate.sets import weighted_f1s
 from attending.metrics import ranking
 from attending.metrics.calibration import scale_brier
 from attending.metrics.ratio import Array, Floats, ratio
@@ -28,12 +30,26 @@ class Scores:
 
 
 def score(
-    samples: Samples, probability: Array, bootstrap: Bootstrap, config: Config, executor: Executor
+    samples: Samples,
+    probability: Array,
+    bootstrap: Bootstrap,
+    config: Config,
+    executor: Executor,
+    f1_threshold: float = math.nan,
 ) -> Scores:
-    """Return all metrics of `probability` (n, K); threads of `executor` share the work."""
+    """Return all metrics of `probability` (n, K); threads of `executor` share the work.
+
+    `f1_threshold` is chosen on tuning data (`sets.f1_threshold`); without one there is no weighted F1.
+    """
     of_pairs = {
         scope: executor.submit(_pair_metrics, samples, probability, scope, bootstrap, config)
         for scope in samples.scopes
+    }
+    of_sets = {
+        scope: executor.submit(
+            weighted_f1s, samples, probability, samples.pairs(scope), f1_threshold, bootstrap
+        )
+        for scope in (() if samples.is_binary else samples.scopes)
     }
     of_outcomes = {
         scope: dict(
@@ -47,6 +63,7 @@ def score(
     }
     metrics = {
         scope: _discrimination_metrics(samples, list(of_outcomes[scope].values()), bootstrap)
+        | (of_sets[scope].result() if scope in of_sets else {})
         | future.result()
         for scope, future in of_pairs.items()
     }
@@ -78,7 +95,7 @@ def _discrimination_metrics(
 ) -> Metrics:
     if samples.is_binary:
         return dict(zip(("auroc", "auprc"), outcomes[0], strict=True))
-    mean = partial(mean_over_outcomes, n_replicates=bootstrap.n_replicates)
+    mean = partial(mean_over_outcomes, n_replicates=bootstrap.n_replicates, n_subjects=bootstrap.n_subjects)
     return {
         "macro_auroc": mean([outcome[0] for outcome in outcomes]),
         "macro_auprc": mean([outcome[1] for outcome in outcomes]),
@@ -92,7 +109,8 @@ def _pair_metrics(
     of_pairs = pooled(Pairs.of(probability, samples.labels, samples.owner, mask), bootstrap)
     ratios = _ratios(samples, probability, mask, config, bootstrap)
     if samples.is_binary:
-        ratios["scaled_brier"] = _scaled_brier(ratios)
+        labels, owner = samples.labels[mask], samples.owner[mask[:, 0]]
+        ratios["scaled_brier"] = _scaled_brier(ratios, widening(n_in_smaller_class(labels, owner)))
         of_pairs = {name: value for name, value in of_pairs.items() if name not in MICRO}
     if samples.has_small_class:  # these give the count away
         ratios = {name: value for name, value in ratios.items() if name not in ("prevalence", "scaled_brier")}
@@ -111,7 +129,11 @@ def _ratios(
     )
     totals, whole = bootstrap.totals(by_subject), by_subject.sum(axis=1)
     values, estimates = ratio(totals[0::2], totals[1::2]), ratio(whole[0::2], whole[1::2])
-    return {name: Replicated.centred(float(estimates[at]), values[at]) for at, name in enumerate(terms)}
+    counted = (by_subject[0::2] != 0) | (by_subject[1::2] != 0)
+    wider = [widening(n_subjects) for n_subjects in counted.sum(axis=1).tolist()]
+    return {
+        name: Replicated.centred(float(estimates[at]), values[at], wider[at]) for at, name in enumerate(terms)
+    }
 
 
 def _error_terms(samples: Samples, probability: Array, mask: Array) -> dict[str, tuple[Floats, Floats]]:
@@ -137,7 +159,7 @@ def _ranking_terms(
     return terms
 
 
-def _scaled_brier(ratios: Metrics) -> Replicated:
+def _scaled_brier(ratios: Metrics, wider: float) -> Replicated:
     brier, prevalence = ratios["brier"], ratios["prevalence"]
     estimate = float(scale_brier(brier.estimate, prevalence.estimate))
-    return Replicated.centred(estimate, scale_brier(brier.values, prevalence.values))
+    return Replicated.centred(estimate, scale_brier(brier.values, prevalence.values), wider)
