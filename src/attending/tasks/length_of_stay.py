@@ -148,7 +148,8 @@ def _labelled(samples: pl.DataFrame, length: pl.Expr, config: Config) -> pl.Data
 
 def _bin_of(length: pl.Expr, bins: tuple[float, ...]) -> pl.Expr:
     """Return the name of the bin that a length lies in: from its first day on, up to before its last."""
-    name = pl.when(length < bins[0]).then(pl.lit(f"{_BIN}under_{bins[0]:g}_days"))
-    for first, last in pairwise(bins):
-        name = name.when(length < last).then(pl.lit(f"{_BIN}{first:g}_to_{last:g}_days"))
-    return name.otherwise(pl.lit(f"{_BIN}{bins[-1]:g}_days_or_more"))
+    ends_in: pl.Expr = pl.lit(f"{_BIN}{bins[-1]:g}_days_or_more")
+    for first, last in reversed(list(pairwise(bins))):
+        ends_in = pl.when(length < last).then(pl.lit(f"{_BIN}{first:g}_to_{last:g}_days")).otherwise(ends_in)
+    shortest = f"{_BIN}under_{bins[0]:g}_{'day' if bins[0] == 1 else 'days'}"
+    return pl.when(length < bins[0]).then(pl.lit(shortest)).otherwise(ends_in)
