@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from attending.batch import Batch
+from attending.batch import Batch, Facts
 
 History = list[tuple[float, list[int]]]  # visits: (days before the prediction, tokens)
 
@@ -48,4 +48,18 @@ def random_batch(n: int, *, n_outcomes: int = 5, seed: int = 0, **options: int) 
     batch = batch_of(random_histories(n, seed=seed, **options), generator.integers(0, 2, (n, n_outcomes)))
     return replace(
         batch, values=torch.from_numpy(generator.normal(size=len(batch.tokens)).astype(np.float32))
+    )
+
+
+def facts(outcome_of_token: torch.Tensor, prevalence: torch.Tensor, target: str = "multilabel") -> Facts:
+    """Return facts of a vocabulary in which every token is a code of its own and the first two state a sex."""
+    n_tokens = len(outcome_of_token)
+    sex_of_token = torch.full((n_tokens,), -1)
+    sex_of_token[:2] = torch.arange(2)
+    return Facts(
+        outcome_of_token=outcome_of_token,
+        prevalence=prevalence,
+        code_of_token=torch.arange(n_tokens),
+        sex_of_token=sex_of_token,
+        target=target,
     )

@@ -28,7 +28,8 @@ class Batch:
     values            its numeric value, standardised on the training split; 0 where there is none
     visit_offsets     where each visit starts in `tokens`, and the end: visit `v` is `[o[v], o[v + 1])`
     subject_offsets   where each history starts in the *visits*, and the end
-    labels            1 where the outcome happened; absent when predicting
+    labels            1 where the outcome happened, 0 where not, NaN where it is not known; where a number is predicted,
+                      that number, standardised; absent when predicting
     weights           scales each token's embedding (1 where absent): explanations walk along it
     """
 
@@ -98,11 +99,17 @@ class Facts:
     """What a model may know of its vocabulary before it trains; all of it fitted on the training split.
 
     outcome_of_token   the outcome that a token is an instance of, or -1
-    prevalence         the share of training samples that have the outcome
+    prevalence         the share of training samples that have the outcome, of those where it is known
+    target             what is predicted: outcomes, or one number (`value`), whose logit is the standardised number
+    code_of_token      the number of the token's code: tokens of one code (its value bins) share it
+    sex_of_token       the number of the sex that a token states, or -1
     """
 
     outcome_of_token: Int64[Tensor, " vocabulary"]
     prevalence: Float[Tensor, " outcome"]
+    code_of_token: Int64[Tensor, " vocabulary"]
+    sex_of_token: Int64[Tensor, " vocabulary"]
+    target: str = "multilabel"
 
 
 def owners(offsets: Int64[Tensor, " bounds"]) -> Int64[Tensor, " item"]:

@@ -112,9 +112,19 @@ class Study:
             self.data,
             self.folder / "events",
             engine=self.engine,
-            split=self.config.split,
-            seed=self.config.seed,
             vocabularies=self.config.vocabularies,
+        )
+
+    def split(self) -> Manifest:
+        """Events → who trains, tunes, and is held out."""
+        from attending.stages.split import split
+
+        return split(
+            self.folder / "events",
+            self.folder / "splits",
+            by=self.config.split,
+            engine=self.engine,
+            seed=self.config.seed,
         )
 
     def label(self) -> Manifest:
@@ -122,7 +132,11 @@ class Study:
         from attending.stages.label import label
 
         return label(
-            self.folder / "events", self.folder / "labels", task=self.config.task, engine=self.engine
+            self.folder / "events",
+            self.folder / "labels",
+            task=self.config.task,
+            engine=self.engine,
+            splits=self.folder / "splits",
         )
 
     def tokenize(self) -> Manifest:
@@ -130,7 +144,11 @@ class Study:
         from attending.stages.tokenize import tokenize
 
         return tokenize(
-            self.folder / "events", self.folder / "tokens", config=self.config.tokens, engine=self.engine
+            self.folder / "events",
+            self.folder / "tokens",
+            config=self.config.tokens,
+            engine=self.engine,
+            splits=self.folder / "splits",
         )
 
     def train(self, name: str) -> Manifest:
@@ -164,6 +182,7 @@ class Study:
             self.folder / "events",
             self.folder / "metrics",
             config=self.config.evaluate,
+            splits=self.folder / "splits",
             truth=self.truth,
             seed=self.config.seed,
         )
@@ -201,6 +220,7 @@ class Study:
 
         return report(
             events=self.folder / "events",
+            splits=self.folder / "splits",
             labels=self.folder / "labels",
             metrics=self.folder / "metrics",
             models=[self.model_folder(name) for name in self.components],
@@ -226,6 +246,7 @@ class Study:
         if self.config.simulate is not None:
             _told("simulate", self.simulate)
         _told("ingest", self.ingest)
+        _told("split", self.split)
         _told("label", self.label)
         _told("tokenize", self.tokenize)
         self.engine.close()

@@ -14,7 +14,7 @@ from types import ModuleType
 
 from attending.errors import UnknownComponent, nearest
 
-KINDS = ("sources", "exports", "tasks", "models", "explain")
+KINDS = ("sources", "exports", "splits", "tasks", "models", "explain")
 
 
 def names(kind: str) -> list[str]:

@@ -15,6 +15,7 @@ Events are MEDS 0.4 with four extension columns, which `dataset.json` names:
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
@@ -51,14 +52,26 @@ WHOLE_LINE = "whole_line"
 RAW = "raw"
 
 # Labels and predictions -------------------------------------------------------------------------
+# A sample's outcome is in `label_codes` (it happens), in `censored_codes` (not known: the subject left too early), or
+# in neither (it does not happen). `history_codes` holds what had happened before. `value` is what a regression
+# predicts; `event_days` and `event` say when, for time to event: 1 the event, 2 a competing one, 0 end of follow-up.
 PREDICTION_TIME = "prediction_time"
 LABEL_CODES = "label_codes"
 HISTORY_CODES = "history_codes"
+CENSORED_CODES = "censored_codes"
+VALUE = "value"
+EVENT_DAYS = "event_days"
+EVENT = "event"
+Target = Literal[
+    "binary", "multilabel", "value"
+]  # what a task predicts: an outcome, a set of them, or a number
+NO_EVENT, HAPPENED_EVENT, COMPETING_EVENT = 0, 1, 2  # what `event` says
 OUTCOME = "outcome"
 N_TRAIN_POSITIVE = "n_train_positive"
 PROBABILITY = "probability"
 BOOLEAN_VALUE = "boolean_value"
 CATEGORICAL_VALUE = "categorical_value"
+FLOAT_VALUE = "float_value"
 PREDICTED_VALUE = "predicted_boolean_value"
 PREDICTED_PROBABILITY = "predicted_boolean_probability"
 
@@ -206,7 +219,13 @@ LABELS = Table(
         LABEL_CODES: pl.List(pl.String()),
         HISTORY_CODES: pl.List(pl.String()),
     },
-    optional={VISIT_ID: pl.Int64()},
+    optional={
+        VISIT_ID: pl.Int64(),
+        CENSORED_CODES: pl.List(pl.String()),
+        VALUE: pl.Float64(),
+        EVENT_DAYS: pl.Float64(),
+        EVENT: pl.Int8(),
+    },
     sorted_by=(SUBJECT_ID, PREDICTION_TIME),
 )
 OUTCOMES = Table(

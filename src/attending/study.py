@@ -12,7 +12,6 @@ from attending.errors import ConfigError, nearest
 from attending.evaluate.config import Config as EvaluateConfig
 from attending.report.settings import ReportConfig
 from attending.simulate.config import Config as SimulateConfig
-from attending.splits import Split
 from attending.stages.explain import Config as ExplainConfig
 from attending.tokens.vocabulary import Config as TokenConfig
 from attending.train.loop import Config as TrainConfig
@@ -33,6 +32,7 @@ class StudyConfig(Settings):
     data            the folder of raw files; left out where the study simulates its own
     simulate        make a cohort in the layout of MIMIC-IV first, and study that
     vocabularies    a folder of terminology files of one's own: more names and parents of codes
+    split           who trains, tunes and is held out: by `subject` (a hash), `time`, `site`, `folds`, `nested`
     truth           a simulator's truth, for the ceiling that no model can pass
     scheduler       a dask scheduler's address or file: table work runs on its workers
     train           how models are trained; `train_each: {transformer: {epochs: 5}}` differs for one of them
@@ -49,7 +49,7 @@ class StudyConfig(Settings):
     truth: Path | None = None
     source: Component = Component(name="mimic4")
     vocabularies: Path | None = None
-    split: Split = Split()
+    split: Component = Component(name="subject")
     task: Component = Component(name="next_diagnoses")
     tokens: TokenConfig = TokenConfig()
     batches: BatchConfig = BatchConfig()
@@ -68,6 +68,13 @@ class StudyConfig(Settings):
     @field_validator("source", "task", mode="before")
     @classmethod
     def _one(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {"name": "subject"} | value
         return {"name": value} if isinstance(value, str) else value
 
     @field_validator("models", "baselines", mode="before")
@@ -107,6 +114,7 @@ def check(config: StudyConfig) -> None:
         raise ConfigError("expected one of 'data' (a folder of raw files) and 'simulate'; got both or none")
     where = f"the study '{config.name}'"
     config.source.config("sources", where)
+    config.split.config("splits", where)
     config.task.config("tasks", where)
     names = [one.name for one in (*config.baselines, *config.models)]
     for one in (*config.baselines, *config.models):

@@ -14,7 +14,7 @@ from attending.config import Settings
 from attending.data.batches import Config as BatchConfig
 from attending.data.batches import assemble
 from attending.nn.interface import Model
-from histories import batch_of, random_batch, random_histories
+from histories import batch_of, facts, random_batch, random_histories
 
 MODELS = registry.names("models")
 TOLERANCE = 1e-6
@@ -41,7 +41,7 @@ def facts_for(config: Settings) -> Facts:
     n_tokens, n_outcomes = config.n_tokens, config.n_outcomes
     outcome_of_token = torch.arange(n_tokens) % (2 * n_outcomes)
     outcome_of_token[outcome_of_token >= n_outcomes] = -1
-    return Facts(outcome_of_token=outcome_of_token, prevalence=torch.linspace(0.1, 0.6, n_outcomes))
+    return facts(outcome_of_token, torch.linspace(0.1, 0.6, n_outcomes))
 
 
 @torch.no_grad()

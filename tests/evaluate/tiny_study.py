@@ -64,7 +64,8 @@ def _write_events(folder, subjects, split):
 
 def _write_labels(folder, labels, outcomes, binary):
     task = {"name": "mortality"} if binary else {"name": "next_diagnoses", "vocabulary": "full"}
-    with writing(folder, Recipe(kind="labels", config={"task": task})) as writer:
+    target = "binary" if binary else "multilabel"
+    with writing(folder, Recipe(kind="labels", config={"task": task, "target": target})) as writer:
         (writer.path / "data").mkdir()
         half = len(labels) // 6 * 3
         LABELS.check(labels, "the labels")

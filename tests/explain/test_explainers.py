@@ -7,13 +7,13 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from attending import registry
-from attending.batch import Batch, Facts
+from attending.batch import Batch
 from attending.checkpoint import build_model
 from attending.errors import ModelError
 from attending.explain import contributions, integrated_gradients
 from attending.nn.interface import Model
 from attending.train.loop import Config, hide
-from histories import batch_of, random_batch
+from histories import batch_of, facts, random_batch
 
 HIDING = Config(hide_events=0.1, hide_histories=0.1)
 DIFFERENTIABLE = ["retain", "transformer", "gru"]
@@ -52,7 +52,7 @@ def test_a_planted_cause_ranks_first(name: str) -> None:
 def test_integrated_gradients_sum_to_the_logit_minus_the_base(name: str) -> None:
     torch.manual_seed(0)
     model = build_model(name, registry.load("models", name).EXAMPLE)
-    model.use(Facts(outcome_of_token=torch.arange(40) % 5, prevalence=torch.full((5,), 0.3)))
+    model.use(facts(torch.arange(40) % 5, torch.full((5,), 0.3)))
     for parameter in model.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
     if model.fits:

@@ -6,7 +6,7 @@ import pytest
 
 from attending.engine import shuffle
 from attending.errors import LedgerError
-from attending.splits import split_of
+from attending.shares import split_of
 
 IDS = np.arange(10_000, dtype=np.int64)
 SHARES = {"train": 0.7, "tuning": 0.1, "held_out": 0.2}

@@ -16,7 +16,7 @@ from attending.errors import AttendingError, ConfigError, LedgerError, SourceErr
 from attending.ledger import accounts, shard, work
 from attending.ledger.accounts import Account
 from attending.schema import CODE, COLUMN, LINE, ORIGIN, RAW, REASON, SUBJECT_ID, VISIT_ID
-from attending.splits import Split
+from attending.shares import Shares
 from attending.stages import ingest as stage
 from tiny_mimic import (
     ADMISSIONS,
@@ -344,7 +344,7 @@ def test_an_account_that_does_not_add_up_is_refused():
 
 def test_shares_that_do_not_add_up_are_refused():
     with pytest.raises(ValueError, match=r"expected shares that add up to 1, got 1\.2"):
-        Split(train=0.9)
+        Shares(train=0.9)
 
 
 def test_the_number_of_workers_and_compression_change_no_byte(tmp_path):

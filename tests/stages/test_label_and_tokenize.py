@@ -11,9 +11,9 @@ from attending.artifact import read_manifest
 from attending.config import Component
 from attending.engine.local import Local
 from attending.errors import ArtifactError, TaskError
+from attending.shares import Shares
 from attending.simulate.config import Config
 from attending.simulate.mimic4 import simulate_mimic4
-from attending.splits import Split
 from attending.stages.ingest import ingest
 from attending.stages.label import label, read_labels
 from attending.stages.tokenize import read_vocabulary, tokenize
@@ -27,7 +27,7 @@ ENGINE = Local(1)
 def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("chain")
     simulate_mimic4(Config(n_subjects=300, seed=1), folder / "raw")
-    ingest(Component(name="mimic4"), folder / "raw", folder / "events", engine=ENGINE, split=Split())
+    ingest(Component(name="mimic4"), folder / "raw", folder / "events", engine=ENGINE, split=Shares())
     return folder / "events"
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-Kind = Literal["sources", "exports", "tasks", "models", "explain"]
+Kind = Literal["sources", "exports", "splits", "tasks", "models", "explain"]
 AsJson = Annotated[bool, Parameter(name="--json", negative="")]
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the artifact's manifest as JSON.")]
 Seed = Annotated[int, Parameter(help="The seed of everything random in this stage.")]
+Splits = Annotated[
+    Path | None, Parameter(help="The splits artifact; without it, the split that stands beside the events.")
+]
 Workers = Annotated[int | None, Parameter(help="How many processes; all cores by default.")]
 Scheduler = Annotated[
     str, Parameter(help="A dask scheduler's address or file: run on its workers instead of processes here.")

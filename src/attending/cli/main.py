@@ -24,6 +24,7 @@ for command in (
     records.ingest,
     records.update,
     records.export,
+    stages.split,
     stages.label,
     stages.tokenize,
     stages.train,

@@ -41,7 +41,7 @@ def ingest(
         Keep the typed rows beside the events, so that `attending update` can merge more files.
     """
     from attending.config import build
-    from attending.splits import Split
+    from attending.shares import Shares
     from attending.stages.ingest import Sizes
     from attending.stages.ingest import ingest as stage
 
@@ -51,7 +51,7 @@ def ingest(
         [folder, *more],
         out,
         engine=engine_of(workers, scheduler, out, folder, *more),
-        split=build(Split, given["split"], where="the command line"),
+        split=build(Shares, given["split"], where="the command line"),
         sizes=build(Sizes, given["sizes"], where="the command line"),
         seed=seed,
         keep_raw=keep_raw,

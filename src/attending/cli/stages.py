@@ -8,7 +8,47 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from attending.cli.given import AsJson, Scheduler, Seed, Workers, component_of, engine_of, given_by, tell
+from attending.cli.given import (
+    AsJson,
+    Scheduler,
+    Seed,
+    Splits,
+    Workers,
+    component_of,
+    engine_of,
+    given_by,
+    tell,
+)
+
+
+def split(
+    events: Path,
+    out: Path,
+    *overrides: str,
+    by: str = "subject",
+    seed: Seed = 0,
+    workers: Workers = None,
+    scheduler: Scheduler = "",
+    json_: AsJson = False,
+) -> None:
+    """Divide the subjects into train, tuning and held-out.
+
+    Parameters
+    ----------
+    events
+        The events artifact.
+    out
+        The splits artifact to write.
+    overrides
+        Settings of the split, such as `split.held_out_from=2018-01-01`.
+    by
+        The way to divide: see `attending list splits`.
+    """
+    from attending.stages.split import split as stage
+
+    component = component_of(by, given_by(overrides, "split")["split"])
+    engine = engine_of(workers, scheduler, out, events)
+    tell(stage(events, out, by=component, engine=engine, seed=seed), out, json_)
 
 
 def label(
@@ -16,6 +56,7 @@ def label(
     events: Path,
     out: Path,
     *overrides: str,
+    splits: Splits = None,
     workers: Workers = None,
     scheduler: Scheduler = "",
     json_: AsJson = False,
@@ -36,13 +77,15 @@ def label(
     from attending.stages.label import label as stage
 
     component = component_of(task, given_by(overrides, "task")["task"])
-    tell(stage(events, out, task=component, engine=engine_of(workers, scheduler, out, events)), out, json_)
+    engine = engine_of(workers, scheduler, out, events)
+    tell(stage(events, out, task=component, engine=engine, splits=splits), out, json_)
 
 
 def tokenize(
     events: Path,
     out: Path,
     *overrides: str,
+    splits: Splits = None,
     workers: Workers = None,
     scheduler: Scheduler = "",
     json_: AsJson = False,
@@ -63,7 +106,8 @@ def tokenize(
     from attending.tokens.vocabulary import Config
 
     config = build(Config, given_by(overrides, "tokens")["tokens"], where="the command line")
-    tell(stage(events, out, config=config, engine=engine_of(workers, scheduler, out, events)), out, json_)
+    engine = engine_of(workers, scheduler, out, events)
+    tell(stage(events, out, config=config, engine=engine, splits=splits), out, json_)
 
 
 def train(
@@ -127,6 +171,7 @@ def evaluate(
     out: Path,
     predictions: list[Path],
     *,
+    splits: Splits = None,
     truth: Path | None = None,
     settings: Annotated[list[str], Parameter(name="--set", negative="")] = [],  # noqa: B006 - never changed
     seed: Seed = 0,
@@ -154,7 +199,8 @@ def evaluate(
     from attending.stages.evaluate import evaluate as stage
 
     config = build(Config, given_by(tuple(settings), "evaluate")["evaluate"], where="the command line")
-    tell(stage(labels, predictions, events, out, config=config, truth=truth, seed=seed), out, json_)
+    manifest = stage(labels, predictions, events, out, config=config, splits=splits, truth=truth, seed=seed)
+    tell(manifest, out, json_)
 
 
 def explain(
@@ -201,6 +247,7 @@ def report(
     out: Path,
     *,
     models: list[Path],
+    splits: Splits = None,
     attributions: list[Path] = [],  # noqa: B006 - never changed
     title: str = "",
     json_: AsJson = False,
@@ -235,6 +282,7 @@ def report(
         attributions=attributions,
         out=out,
         config=ReportConfig(title=title),
+        splits=splits,
         study={"name": title or out.name},
     )
     tell(manifest, out, json_)

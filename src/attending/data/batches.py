@@ -172,8 +172,16 @@ def _places(
 
 
 def _labels(samples: Samples, positions: Positions) -> NDArray[np.float32]:
+    if samples.value is not None:
+        return ((samples.value[positions] - samples.center) / samples.scale)[:, None].astype(np.float32)
     labels = np.zeros((len(positions), samples.n_outcomes), dtype=np.float32)
-    first = samples.positive_offset[positions]
-    counts = samples.positive_offset[positions + 1] - first
-    labels[np.repeat(np.arange(len(positions)), counts), samples.positive[ranges(first, counts)]] = 1.0
+    labels[_at(samples.positive_offset, samples.positive, positions)] = 1.0
+    labels[_at(samples.unknown_offset, samples.unknown, positions)] = np.nan
     return labels
+
+
+def _at(offset: Positions, listed: Positions, positions: Positions) -> tuple[Positions, Positions]:
+    """Return row and column of what is listed for the samples at `positions`."""
+    first = offset[positions]
+    counts = offset[positions + 1] - first
+    return np.repeat(np.arange(len(positions)), counts), listed[ranges(first, counts)]

@@ -1,13 +1,21 @@
 """Samples: each (subject, prediction time) of a task as a prefix of that subject's stored history."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from attending.errors import ArtifactError
-from attending.schema import LABEL_CODES, OUTCOME, PREDICTION_TIME, SPLITS, SUBJECT_ID
+from attending.schema import (
+    CENSORED_CODES,
+    LABEL_CODES,
+    OUTCOME,
+    PREDICTION_TIME,
+    SPLITS,
+    SUBJECT_ID,
+    VALUE,
+)
 from attending.tokens.store import TokenStore
 
 SECONDS_BIG = (
@@ -25,6 +33,8 @@ class Samples:
     moment           the prediction time, seconds since 1970, rounded down
     split            position in `schema.SPLITS`
     positive_offset, positive   outcomes that happened: `positive[o[i]:o[i + 1]]` for sample `i`
+    unknown_offset, unknown     outcomes whose answer is not known, in the same way
+    value            the number that a regression predicts, NaN where there is none; `center` and `scale` standardise it
     """
 
     frame: pl.DataFrame
@@ -35,7 +45,12 @@ class Samples:
     split: NDArray[np.int8]
     positive_offset: NDArray[np.int64]
     positive: NDArray[np.int64]
+    unknown_offset: NDArray[np.int64]
+    unknown: NDArray[np.int64]
     n_outcomes: int
+    value: NDArray[np.float64] | None = None
+    center: float = 0.0
+    scale: float = 1.0
 
     def __len__(self) -> int:
         return len(self.row)
@@ -45,11 +60,21 @@ class Samples:
         return np.flatnonzero(self.split == SPLITS.index(name))
 
     def prevalence(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the share of the samples at `positions` that have each outcome."""
-        counts = self.positive_offset[positions + 1] - self.positive_offset[positions]
-        chosen = np.repeat(np.isin(np.arange(len(self)), positions), np.diff(self.positive_offset))
-        assert counts.sum() == chosen.sum()
-        return np.bincount(self.positive[chosen], minlength=self.n_outcomes) / max(len(positions), 1)
+        """Return the share of the samples at `positions` that have each outcome, of those where it is known."""
+        chosen = np.isin(np.arange(len(self)), positions)
+        happened = self.positive[np.repeat(chosen, np.diff(self.positive_offset))]
+        unknown = self.unknown[np.repeat(chosen, np.diff(self.unknown_offset))]
+        n_known = len(positions) - np.bincount(unknown, minlength=self.n_outcomes)
+        return np.bincount(happened, minlength=self.n_outcomes) / np.maximum(n_known, 1)
+
+    def standardised(self, positions: NDArray[np.int64]) -> "Samples":
+        """Return the samples with values measured in standard deviations from their mean at `positions`."""
+        if self.value is None:
+            return self
+        spread = float(np.std(self.value[positions]))
+        return replace(
+            self, center=float(np.mean(self.value[positions])), scale=spread if spread > 0 else 1.0
+        )
 
 
 def find_samples(store: TokenStore, labels: pl.DataFrame, outcomes: list[str]) -> Samples:
@@ -64,7 +89,8 @@ def find_samples(store: TokenStore, labels: pl.DataFrame, outcomes: list[str]) -
     moment = labels[PREDICTION_TIME].dt.epoch("us").to_numpy() // 1_000_000
     keys = np.repeat(np.arange(len(store.subject)), np.diff(store.offset)) * SECONDS_BIG + store.second
     cut = np.searchsorted(keys, row * SECONDS_BIG + moment, side="right")
-    offset, positive = _positives(labels, outcomes)
+    offset, positive = _listed(labels, LABEL_CODES, outcomes)
+    unknown_offset, unknown = _listed(labels, CENSORED_CODES, outcomes)
     return Samples(
         frame=labels.select(SUBJECT_ID, PREDICTION_TIME),
         row=row,
@@ -74,7 +100,10 @@ def find_samples(store: TokenStore, labels: pl.DataFrame, outcomes: list[str]) -
         split=store.split[row],
         positive_offset=offset,
         positive=positive,
+        unknown_offset=unknown_offset,
+        unknown=unknown,
         n_outcomes=len(outcomes),
+        value=labels[VALUE].to_numpy() if VALUE in labels.columns else None,
     )
 
 
@@ -89,14 +118,17 @@ def _rows(store: TokenStore, subjects: NDArray[np.int64]) -> NDArray[np.int64]:
     return row.astype(np.int64)
 
 
-def _positives(labels: pl.DataFrame, outcomes: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _listed(
+    labels: pl.DataFrame, column: str, outcomes: list[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where each sample's outcomes in `column` start, and their positions."""
+    if column not in labels.columns:
+        return np.zeros(labels.height + 1, dtype=np.int64), np.zeros(0, dtype=np.int64)
     index = pl.DataFrame(
         {OUTCOME: outcomes, "index": range(len(outcomes))}, schema={OUTCOME: pl.String, "index": pl.Int64}
     )
     pairs = (
-        labels.select(
-            pl.int_range(pl.len(), dtype=pl.Int64).alias("sample"), pl.col(LABEL_CODES).alias(OUTCOME)
-        )
+        labels.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("sample"), pl.col(column).alias(OUTCOME))
         .explode(OUTCOME, empty_as_null=False)
         .join(index, on=OUTCOME)
         .unique(["sample", "index"])

@@ -16,7 +16,7 @@ from attending.metrics.discrimination import areas
 from attending.metrics.ratio import Array
 from attending.schema import COMPARISON, DIFFERENCE, ESTIMATE, GAP, HIGH, LOW, METRIC, MODEL, SCOPE
 
-BASELINES = ("logistic_counts", "gbm_counts", "copy_history", "popularity")
+BASELINES = ("logistic_counts", "gbm_counts", "copy_history", "age_sex", "popularity")
 CEILING = "true_probability"
 Summary = dict[str, dict[str, dict[str, dict[str, Any]]]]
 
@@ -99,9 +99,13 @@ def number(value: float) -> float | None:
 
 def _tuning_auroc(samples: Samples, probability: Array, config: Config) -> float:
     outcomes = samples.scored_outcomes(ALL, 1 if samples.is_binary else config.min_positives)
+    known = samples.pairs(ALL)
     if not outcomes:
-        return areas(probability.ravel(), samples.labels.ravel())[0]
-    return float(np.mean([areas(probability[:, at], samples.labels[:, at])[0] for at in outcomes]))
+        return areas(probability[known], samples.labels[known])[0]
+    of_outcomes = [
+        areas(probability[known[:, at], at], samples.labels[known[:, at], at])[0] for at in outcomes
+    ]
+    return float(np.mean(of_outcomes))
 
 
 def _entry(

@@ -40,15 +40,15 @@ def populations(samples: Samples) -> list[list[int]]:
     if samples.is_binary:
         return [everything]
     positive = samples.labels.sum(axis=0)
-    enough = np.minimum(positive, samples.n - positive) >= SMALLEST_CELL
+    enough = np.minimum(positive, samples.pairs(ALL).sum(axis=0) - positive) >= SMALLEST_CELL
     order = [at for at in np.argsort(-positive, kind="stable").tolist() if enough[at]]
     return [everything, *([at] for at in order[:N_TOP_OUTCOMES])]
 
 
 def reference(samples: Samples, outcomes: list[int]) -> dict[str, Any]:
     """Return the prevalence of a population and the net benefit of treating all of it."""
-    labels = samples.labels[:, outcomes]
-    n_positive, n = int(labels.sum()), labels.size
+    n_positive = int(samples.labels[:, outcomes].sum())
+    n = int(samples.pairs(ALL)[:, outcomes].sum())
     if small(np.array([n_positive, n - n_positive])).any() or not n:
         return {"prevalence": None, "treat_all": [None] * len(THRESHOLDS)}
     return {

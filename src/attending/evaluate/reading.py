@@ -12,6 +12,7 @@ from attending.errors import ArtifactError
 from attending.evaluate.samples import Samples, check_probabilities
 from attending.metrics.ratio import Array
 from attending.schema import (
+    CENSORED_CODES,
     HELD_OUT,
     HISTORY_CODES,
     LABEL_CODES,
@@ -42,13 +43,12 @@ def read_outcomes(folder: Path) -> pl.DataFrame:
     return OUTCOMES.check(pl.read_parquet(folder / "outcomes.parquet"), f"{folder / 'outcomes.parquet'}")
 
 
-def read_cohort(labels: Path, events: Path, split: str, outcomes: pl.DataFrame) -> Cohort:
+def read_cohort(labels: Path, splits: pl.DataFrame, split: str, outcomes: pl.DataFrame) -> Cohort:
     """Read the samples of `split`, by subject and prediction time.
 
     Raises:
         ArtifactError: if there is none in the held-out split, or a sample stands twice.
     """
-    splits = pl.read_parquet(events / "metadata" / "subject_splits.parquet")
     of_split = splits.lazy().filter(pl.col(SPLIT) == split)
     frame = (
         pl.scan_parquet(labels / "data" / "*.parquet")
@@ -68,7 +68,9 @@ def read_cohort(labels: Path, events: Path, split: str, outcomes: pl.DataFrame) 
     names = outcomes[OUTCOME].to_list()
     happens, n_unseen, n_codes = _matrix(frame, LABEL_CODES, names)
     history = _matrix(frame, HISTORY_CODES, names)[0]
-    return Cohort(frame, Samples(frame[SUBJECT_ID].to_numpy(), happens, history), n_unseen, n_codes)
+    known = ~_matrix(frame, CENSORED_CODES, names)[0] if CENSORED_CODES in frame.columns else None
+    samples = Samples(frame[SUBJECT_ID].to_numpy(), happens, history, known)
+    return Cohort(frame, samples, n_unseen, n_codes)
 
 
 class Predictions(Mapping[str, Array]):

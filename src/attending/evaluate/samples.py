@@ -25,11 +25,13 @@ class Samples:
     subject     (n,) the sample's subject, any numbers
     labels      (n, K) whether the outcome happens
     history     (n, K) whether the outcome had happened before
+    known       (n, K) whether it is known if the outcome happens; false where the subject left too early. None: all
     """
 
     subject: Array
     labels: NDArray[np.bool_]
     history: NDArray[np.bool_]
+    known: NDArray[np.bool_] | None = None
 
     @property
     def n(self) -> int:
@@ -64,14 +66,15 @@ class Samples:
     @property
     def has_small_class(self) -> bool:
         """Whether the one outcome of a binary task happens, or fails to, in 1 to 10 samples: too few to be told."""
-        positive = int(self.labels.sum())
-        return self.is_binary and bool(small(np.array([positive, self.n - positive])).any())
+        positive, known = int(self.labels.sum()), int(self.pairs(ALL).sum())
+        return self.is_binary and bool(small(np.array([positive, known - positive])).any())
 
     def pairs(self, scope: str) -> NDArray[np.bool_]:
-        """Return (n, K): whether the pair of sample and outcome is in `scope`."""
+        """Return (n, K): whether the pair of sample and outcome is in `scope`, and its answer known."""
+        known = np.ones_like(self.labels) if self.known is None else self.known
         if scope == ALL:
-            return np.ones_like(self.labels)
-        return self.history if scope == RECURRENT else ~self.history
+            return known
+        return known & (self.history if scope == RECURRENT else ~self.history)
 
     def scored_outcomes(self, scope: str, minimum: int) -> list[int]:
         """Return the outcomes with at least `minimum` samples of either class in `scope`, whatever the model."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from attending.evaluate.bootstrap import Bootstrap, Replicated, subject_sums
 from attending.evaluate.comparison import interval, number
-from attending.evaluate.samples import Samples
+from attending.evaluate.samples import ALL, Samples
 from attending.metrics.decision import Confusion, choose_thresholds, confusion, net_benefit, threshold_table
 from attending.metrics.ratio import Array
 
@@ -18,7 +18,8 @@ def thresholds(
 
     A rule that the tuning data cannot answer (one class only) is left out.
     """
-    chosen = choose_thresholds(tuning[1][:, 0], tuning[0].labels[:, 0])
+    known = tuning[0].pairs(ALL)[:, 0]
+    chosen = choose_thresholds(tuning[1][known, 0], tuning[0].labels[known, 0])
     samples, probability = held_out
     return {
         rule: {"threshold": threshold, **_table(samples, probability[:, 0], threshold, bootstrap, confidence)}
@@ -30,11 +31,12 @@ def thresholds(
 def _table(
     samples: Samples, probability: Array, threshold: float, bootstrap: Bootstrap, confidence: float
 ) -> dict[str, Any]:
-    happened, alert = samples.labels[:, 0], probability.astype(np.float64) >= threshold
+    known = samples.pairs(ALL)[:, 0]
+    happened, alert = samples.labels[known, 0], probability[known].astype(np.float64) >= threshold
     cells = [happened & alert, ~happened & alert, happened & ~alert, ~happened & ~alert]
-    sums = np.stack([subject_sums(cell, samples.owner, samples.n_subjects) for cell in cells])
+    sums = np.stack([subject_sums(cell, samples.owner[known], samples.n_subjects) for cell in cells])
     replicates = Confusion(*bootstrap.totals(sums))
-    whole = confusion(probability, happened, threshold)
+    whole = confusion(probability[known], happened, threshold)
     values = threshold_table(replicates) | {"net_benefit": net_benefit(replicates, threshold)}
     estimates = threshold_table(whole) | {"net_benefit": net_benefit(whole, threshold)}
     return {

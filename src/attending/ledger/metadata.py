@@ -33,7 +33,7 @@ from attending.schema import (
     SUBJECT_IDS,
     SUBJECT_SPLITS,
 )
-from attending.splits import split_of
+from attending.shares import split_of
 
 _GIVEN = "_given"
 

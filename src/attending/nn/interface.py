@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Facts, Output
 from attending.config import Settings
+from attending.nn.losses import VALUE_TARGET
 
 
 class ModelConfig(Settings):
@@ -31,6 +32,11 @@ class Model(nn.Module):
 
     def use(self, facts: Facts) -> None:
         """Take in what is known of the vocabulary before training. The default does nothing."""
+
+    def predicted(self, batch: Batch, target: str) -> Float[Tensor, "subject outcome"]:
+        """Return the probability of each outcome, or the standardised number where a number is predicted."""
+        logits = self(batch.without_labels()).logits
+        return logits if target == VALUE_TARGET else torch.sigmoid(logits)
 
     def fit(self, train: Iterable[Batch], tuning: Iterable[Batch], *, seed: int) -> dict[str, Any]:
         """Fit on the training batches, choosing settings on the tuning ones; return what to log."""

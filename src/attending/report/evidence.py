@@ -51,9 +51,15 @@ class Evidence:
 
 
 def read(
-    events: Path, labels: Path, metrics: Path, models: list[Path], attributions: list[Path], n_timelines: int
+    events: Path,
+    labels: Path,
+    metrics: Path,
+    models: list[Path],
+    attributions: list[Path],
+    n_timelines: int,
+    splits: Path | None = None,
 ) -> Evidence:
-    """Read every artifact that a report is made of.
+    """Read every artifact that a report is made of; `splits` is the file that says which split a subject is in.
 
     Raises:
         ArtifactError: if one is missing, damaged, or of another kind.
@@ -70,16 +76,15 @@ def read(
         ledger=_json(events / "ledger.json", {}),
         flow=_json(labels / "flow.json", []),
         codes=codes,
-        counts=_counts(events, labels),
+        counts=_counts(events, labels, splits or events / "metadata" / "subject_splits.parquet"),
         kinds=_kinds(models),
         names=_names(codes, pl.read_parquet(labels / "outcomes.parquet")),
         attributions=[_attributions(folder, n_timelines) for folder in attributions if n_timelines],
     )
 
 
-def _counts(events: Path, labels: Path) -> pl.DataFrame:
+def _counts(events: Path, labels: Path, splits: Path) -> pl.DataFrame:
     """Count Table 1, shard by shard."""
-    splits = events / "metadata" / "subject_splits.parquet"
     shards = sorted((labels / "data").glob("*.parquet"))
     return cohort.add_up(
         cohort.count_shard(events / "data" / shard.name, shard, splits)

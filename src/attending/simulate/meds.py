@@ -46,6 +46,7 @@ from attending.schema import (
     TIME,
     VISIT_ID,
 )
+from attending.shares import Shares, split_of
 from attending.simulate import truth
 from attending.simulate.care import LABS
 from attending.simulate.clinical import HADM_ID
@@ -54,7 +55,6 @@ from attending.simulate.cohort import FIRST_SUBJECT, blocks, n_blocks, n_in_bloc
 from attending.simulate.config import Config
 from attending.simulate.records import Tables, main_tables
 from attending.simulate.shards import refuse_others, write_shard
-from attending.splits import Split, split_of
 
 UNKNOWN = "UNK"
 ARRIVAL = {RACE: "race", INSURANCE: "insurance", "MARITAL_STATUS": "marital_status", "LANGUAGE": "language"}
@@ -227,7 +227,7 @@ def _write_metadata(folder: Path, config: Config, counted: Counter[str]) -> None
     parquet.write(folder / "codes.parquet", pl.DataFrame(described, schema=CODES.columns))
     ids = FIRST_SUBJECT + np.arange(config.n_subjects, dtype=np.int64)
     subjects = pl.DataFrame({SUBJECT_ID: ids}, schema={SUBJECT_ID: pl.Int64})
-    split = split_of(subjects[SUBJECT_ID], Split().to_dict(), config.seed)
+    split = split_of(subjects[SUBJECT_ID], Shares().to_dict(), config.seed)
     parquet.write(
         folder / "subject_splits.parquet", SUBJECT_SPLITS.check(subjects.with_columns(split), "splits")
     )

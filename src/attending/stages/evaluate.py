@@ -33,6 +33,8 @@ from attending.evaluate.comparison import (
 from attending.evaluate.config import CONFIDENCE, Config
 from attending.evaluate.curves import curves, grids, populations, reference
 from attending.evaluate.definitions import definition
+from attending.evaluate.evidence import Evidence
+from attending.evaluate.parts import PARTS
 from attending.evaluate.per_outcome import per_outcome
 from attending.evaluate.reading import Cohort, Predictions, by_model, read_cohort, read_outcomes
 from attending.evaluate.samples import Samples
@@ -43,6 +45,7 @@ from attending.metrics.ranking import n_without_positive
 from attending.metrics.ratio import Array
 from attending.progress import track
 from attending.schema import DESCRIPTION, HELD_OUT, OUTCOME, TUNING
+from attending.stages.split import read_splits, splits_parent
 
 KIND = "metrics"
 
@@ -54,6 +57,7 @@ def evaluate(
     out: Path,
     *,
     config: Config,
+    splits: Path | None = None,
     truth: Path | None = None,
     seed: int = 0,
 ) -> Manifest:
@@ -63,12 +67,13 @@ def evaluate(
         ArtifactError: if predictions and labels differ in samples or outcomes, or a value is no probability.
     """
     folders = by_model(predictions)
-    recipe = _recipe(labels, folders, events, config, truth, seed)
+    recipe = _recipe(labels, folders, events, config, truth, seed, splits)
     if is_current(out, recipe):
         return read_manifest(out, KIND)
-    task = read_manifest(labels, "labels").config["task"]
-    outcomes = read_outcomes(labels)
-    cohorts = {split: read_cohort(labels, events, split, outcomes) for split in (TUNING, HELD_OUT)}
+    asked = read_manifest(labels, "labels").config
+    task = asked["task"]
+    outcomes, of_subjects = read_outcomes(labels), read_splits(splits or events)
+    cohorts = {split: read_cohort(labels, of_subjects, split, outcomes) for split in (TUNING, HELD_OUT)}
     tuning, held_out = (Predictions(folders, cohort, split, outcomes) for split, cohort in cohorts.items())
     known = ceiling(truth, cohorts[HELD_OUT].frame, outcomes[OUTCOME].to_list(), task) if truth else None
     samples = cohorts[HELD_OUT].samples
@@ -87,6 +92,25 @@ def evaluate(
         head |= {"best_baseline": best, "best_baseline_decided_by": decided_by}
         head |= {"best_model": best_model(work.tuning, tuning, config)}
         _write(writer.path, head, work, best)
+        evidence = Evidence(
+            task=task,
+            target=asked["target"],
+            outcomes=outcomes,
+            tuning=cohorts[TUNING],
+            held_out=cohorts[HELD_OUT],
+            predictions={TUNING: tuning, HELD_OUT: held_out},
+            scores=work.scores,
+            bootstrap=bootstrap,
+            config=config,
+            best_baseline=best,
+            best_model=head["best_model"],
+            events=events,
+            splits=splits or events,
+        )
+        for name, describe in track(list(PARTS.items()), "looking closer"):
+            found = describe(evidence)
+            if found is not None:
+                write_json(writer.path / f"{name}.json", found)
     return read_manifest(out, KIND)
 
 
@@ -122,12 +146,18 @@ class _Work:
 
 
 def _recipe(
-    labels: Path, folders: Mapping[str, Path], events: Path, config: Config, truth: Path | None, seed: int
+    labels: Path,
+    folders: Mapping[str, Path],
+    events: Path,
+    config: Config,
+    truth: Path | None,
+    seed: int,
+    splits: Path | None,
 ) -> Recipe:
     parents = {
         "labels": read_manifest(labels, "labels").fingerprint,
         "events": read_manifest(events, "events").fingerprint,
-    }
+    } | splits_parent(splits)
     parents |= {
         f"predictions of {name}": read_manifest(folder).fingerprint for name, folder in folders.items()
     }

@@ -21,6 +21,7 @@ from attending.data.batches import Loader, Positions
 from attending.data.samples import Samples
 from attending.errors import ModelError
 from attending.nn.interface import Model, log_odds
+from attending.nn.losses import VALUE_TARGET
 from attending.schema import (
     ATTRIBUTION,
     BASE,
@@ -66,10 +67,12 @@ def explain(
     """Explain some held-out predictions of a model.
 
     Raises:
-        ModelError: if no held-out sample has a history long enough.
+        ModelError: if no held-out sample has a history long enough, or a number is predicted.
     """
     settings = explainer.config("explain")
     manifest = read_manifest(model, "model")
+    if manifest.config["target"] == VALUE_TARGET:
+        raise ModelError("explanations speak of outcomes and their log-odds; this model predicts a number")
     recipe = Recipe(
         kind=KIND,
         config={

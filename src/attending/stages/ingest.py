@@ -51,7 +51,7 @@ from attending.ledger.work import Work
 from attending.ontology import ndc
 from attending.ontology.vocabularies import Vocabularies
 from attending.progress import say
-from attending.splits import Split
+from attending.shares import Shares
 
 KIND = "events"
 LEDGER = "ledger.json"
@@ -81,7 +81,7 @@ def ingest(
     out: Path,
     *,
     engine: Engine,
-    split: Split | None = None,
+    split: Shares | None = None,
     seed: int = 0,
     keep_raw: bool = False,
     keep_rows: bool = False,
@@ -99,7 +99,7 @@ def ingest(
         LedgerError: if the lines of a file do not add up.
     """
     folders = [folder] if isinstance(folder, Path) else list(folder)
-    split, sizes = split or Split(), sizes or Sizes()
+    split, sizes = split or Shares(), sizes or Sizes()
     config = source.config("sources")
     described = [_describe(source, config, one) for one in folders]
     found = [files.find(one, folder) for one, folder in zip(described, folders, strict=True)]
@@ -279,7 +279,8 @@ def _finish(
         shutil.rmtree(work.rows)
     for unfinished in work.out.rglob(".*.tmp"):
         unfinished.unlink()
-    return _counts(ledger, events, shards, n_subjects, n_codes)
+    published = sum(one.height for one in given)
+    return _counts(ledger, events, shards, n_subjects, n_codes) | {"published_splits": published}
 
 
 # Rows that are kept --------------------------------------------------------------------------------

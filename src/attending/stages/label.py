@@ -13,6 +13,9 @@ from attending.errors import TaskError
 from attending.schema import (
     BOOLEAN_VALUE,
     CATEGORICAL_VALUE,
+    CENSORED_CODES,
+    CODE,
+    FLOAT_VALUE,
     LABEL_CODES,
     LABELS,
     N_TRAIN_POSITIVE,
@@ -22,27 +25,36 @@ from attending.schema import (
     SPLIT,
     SUBJECT_ID,
     TRAIN,
+    VALUE,
+    Target,
 )
-from attending.stages.tokenize import read_splits
+from attending.stages.split import read_splits, splits_parent
 
 KIND = "labels"
 
 
-def label(events: Path, out: Path, *, task: Component, engine: Engine) -> Manifest:
+def label(
+    events: Path, out: Path, *, task: Component, engine: Engine, splits: Path | None = None
+) -> Manifest:
     """Label every sample of a task, and fit the list of outcomes on the training split.
+
+    A task with a `check(config, codes)` is given all codes of the data set first, and may refuse them.
 
     Raises:
         TaskError: if no sample, or no outcome, is left.
     """
     config = task.config("tasks")
-    parent = read_manifest(events, "events")
+    module = registry.load("tasks", task.name)
+    target: Target = module.target(config)
     recipe = Recipe(
         kind=KIND,
-        config={"task": {"name": task.name} | config.to_dict()},
-        parents={"events": parent.fingerprint},
+        config={"task": {"name": task.name} | config.to_dict(), "target": target},
+        parents={"events": read_manifest(events, "events").fingerprint} | splits_parent(splits),
     )
     if is_current(out, recipe):
         return read_manifest(out, KIND)
+    if hasattr(module, "check"):
+        module.check(config, _codes(events))
     shards = sorted((events / "data").glob("*.parquet"))
     with writing(out, recipe) as writer:
         for folder in ("data", "meds"):
@@ -50,7 +62,7 @@ def label(events: Path, out: Path, *, task: Component, engine: Engine) -> Manife
         work = partial(_label_shard, out=writer.path, task=task.name, config=config)
         flows = engine.map(work, shards, "labelling")
         labels = pl.scan_parquet(writer.path / "data" / "*.parquet")
-        outcomes = _outcomes(labels, read_splits(events), task.name, config)
+        outcomes = _outcomes(labels, read_splits(splits or events), task.name, config)
         write_atomic(writer.path / "outcomes.parquet", outcomes.write_parquet)
         write_json(writer.path / "flow.json", _add(flows))
         n_samples = labels.select(pl.len()).collect().item()
@@ -70,21 +82,33 @@ def read_labels(labels: Path) -> pl.DataFrame:
 
 
 def _label_shard(shard: Path, *, out: Path, task: str, config: Settings) -> list[dict[str, str | int]]:
-    labelled = registry.load("tasks", task).label(pl.read_parquet(shard), config)
+    module = registry.load("tasks", task)
+    labelled = module.label(pl.read_parquet(shard), config)
     frame = LABELS.check(labelled.frame, f"the task '{task}'")
     write_atomic(out / "data" / shard.name, frame.write_parquet)
-    parquet.write(out / "meds" / shard.name, _meds_view(frame, config))
+    parquet.write(out / "meds" / shard.name, _meds_view(frame, module.target(config)))
     flow: list[dict[str, str | int]] = labelled.flow
     return flow
 
 
-def _meds_view(labels: pl.DataFrame, config: Settings) -> pl.DataFrame:
-    """Return labels as `meds.LabelSchema` has them: a boolean, or one row for each positive code."""
+def _meds_view(labels: pl.DataFrame, target: Target) -> pl.DataFrame:
+    """Return labels as `meds.LabelSchema` has them: a boolean, a number, or one row for each positive code.
+
+    MEDS has no censored label: a sample whose one outcome is not known has no row there.
+    """
     keys = [SUBJECT_ID, PREDICTION_TIME]
-    if "vocabulary" in type(config).model_fields:
+    if target == "multilabel":
         positives = labels.select(*keys, pl.col(LABEL_CODES).alias(CATEGORICAL_VALUE))
         return positives.explode(CATEGORICAL_VALUE, empty_as_null=False)
+    if target == "value":
+        return labels.select(*keys, pl.col(VALUE).cast(pl.Float32).alias(FLOAT_VALUE))
+    if CENSORED_CODES in labels.columns:
+        labels = labels.filter(pl.col(CENSORED_CODES).list.len() == 0)
     return labels.select(*keys, (pl.col(LABEL_CODES).list.len() > 0).alias(BOOLEAN_VALUE))
+
+
+def _codes(events: Path) -> list[str]:
+    return pl.read_parquet(events / "metadata" / "codes.parquet", columns=[CODE])[CODE].to_list()
 
 
 def _outcomes(labels: pl.LazyFrame, splits: pl.DataFrame, task: str, config: Settings) -> pl.DataFrame:

@@ -1,9 +1,12 @@
 """Model + tokens → predictions, for the tuning and held-out splits. Labels are not read."""
 
+import json
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,6 +19,7 @@ from attending.data.batches import Loader, ahead
 from attending.data.samples import Samples, find_samples
 from attending.errors import ArtifactError
 from attending.nn.interface import Model
+from attending.nn.losses import VALUE_TARGET
 from attending.progress import track
 from attending.schema import (
     HELD_OUT,
@@ -30,7 +34,7 @@ from attending.schema import (
     TUNING,
 )
 from attending.stages.label import read_labels, read_outcomes
-from attending.stages.train import OUTCOMES_FILE
+from attending.stages.train import ORIGIN_FILE, OUTCOMES_FILE
 from attending.tokens.store import TokenStore
 
 KIND = "predictions"
@@ -55,11 +59,13 @@ def predict(model: Path, tokens: Path, labels: Path, out: Path) -> Manifest:
         samples, loader = open_samples(model, tokens, read_labels(labels))
         chosen = np.concatenate([samples.of_split(TUNING), samples.of_split(HELD_OUT)])
         started = time.monotonic()
-        probability = probabilities(network, loader, chosen, label=f"predicting with {name}")
+        probability = probabilities(
+            network, loader, chosen, label=f"predicting with {name}", target=read_origin(model)["target"]
+        )
         seconds = time.monotonic() - started
         frame = _frame(samples, chosen, probability)
         write_atomic(writer.path / "data.parquet", frame.write_parquet)
-        if probability.shape[1] == 1:
+        if read_origin(model)["target"] == "binary":
             write_atomic(writer.path / "meds.parquet", _meds_view(frame).write_parquet)
         shutil.copy(model / OUTCOMES_FILE, writer.path / OUTCOMES_FILE)
         writer.counts = {"model": name, "samples": len(chosen), "seconds": round(seconds, 2)}
@@ -69,7 +75,7 @@ def predict(model: Path, tokens: Path, labels: Path, out: Path) -> Manifest:
 def predict_samples(
     model: Path, tokens: Path, samples: pl.DataFrame | None = None, *, labels: Path | None = None
 ) -> pl.DataFrame:
-    """Return subject_id, prediction_time and one probability column for each outcome of a trained model.
+    """Return subject_id, prediction_time and one probability (or number) for each outcome of a trained model.
 
     `samples` holds subject_id and prediction_time. Without it, the held-out samples of `labels` are predicted;
     what happened to them is not read.
@@ -89,7 +95,9 @@ def predict_samples(
         found, loader = open_samples(model, tokens, samples.sort(SUBJECT_ID, PREDICTION_TIME))
         chosen = np.arange(len(found))
     name, network = load_model(model)
-    probability = probabilities(network, loader, chosen, label=f"predicting with {name}")
+    probability = probabilities(
+        network, loader, chosen, label=f"predicting with {name}", target=read_origin(model)["target"]
+    )
     return found.frame[chosen].hstack(
         pl.DataFrame(probability, schema=read_outcomes(model)[OUTCOME].to_list())
     )
@@ -106,19 +114,37 @@ def open_samples(model: Path, tokens: Path, samples: pl.DataFrame) -> tuple[Samp
     if LABEL_CODES not in samples.columns:
         samples = samples.with_columns(pl.lit([], dtype=pl.List(pl.String)).alias(LABEL_CODES))
     store = TokenStore.open(tokens)
-    found = find_samples(store, samples, read_outcomes(model)[OUTCOME].to_list())
+    origin = read_origin(model)
+    found = replace(
+        find_samples(store, samples, read_outcomes(model)[OUTCOME].to_list()),
+        center=origin["center"],
+        scale=origin["scale"],
+    )
     return found, Loader(store=store, samples=found, config=batches.Config(**manifest.config["batches"]))
 
 
+def read_origin(model: Path) -> dict[str, Any]:
+    """Read what a model was made from: the settings of tokens, task and batches, and what it predicts."""
+    origin: dict[str, Any] = json.loads((model / ORIGIN_FILE).read_text(encoding="utf-8"))
+    return origin
+
+
 @torch.inference_mode()
-def probabilities(model: Model, loader: Loader, positions: batches.Positions, *, label: str) -> np.ndarray:
-    """Return the probability of each outcome for each sample, shape (sample, outcome), in the order of `positions`."""
+def probabilities(
+    model: Model, loader: Loader, positions: batches.Positions, *, label: str, target: str
+) -> np.ndarray:
+    """Return the probability of each outcome for each sample, shape (sample, outcome), in the order of `positions`.
+
+    Where the target is a number, it is that number, in its own unit.
+    """
     result = np.zeros((len(positions), loader.samples.n_outcomes), dtype=np.float32)
     place = np.empty(len(loader.samples), dtype=np.int64)
     place[positions] = np.arange(len(positions))
     plan: Sequence[batches.Positions] = loader.plan(positions)
     for chosen, batch in zip(track(plan, label), ahead(loader.batch, plan), strict=True):
-        result[place[chosen]] = torch.sigmoid(model(batch.without_labels()).logits).numpy()
+        result[place[chosen]] = model.predicted(batch, target).numpy()
+    if target == VALUE_TARGET:
+        result = result * loader.samples.scale + loader.samples.center
     return result
 
 

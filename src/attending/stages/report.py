@@ -8,6 +8,7 @@ from attending.report.comparison import three_numbers
 from attending.report.evidence import read
 from attending.report.page import html, page
 from attending.report.settings import ReportConfig
+from attending.stages.split import splits_file, splits_parent
 
 __all__ = ["INDEX", "KIND", "ReportConfig", "report", "three_numbers"]
 
@@ -25,6 +26,7 @@ def report(
     out: Path,
     config: ReportConfig,
     study: dict[str, Any],
+    splits: Path | None = None,
 ) -> Manifest:
     """Write `out/index.html`, self-contained; the same artifacts give the same bytes.
 
@@ -37,12 +39,15 @@ def report(
     recipe = Recipe(
         kind=KIND,
         config={"report": config.to_dict(), "study": study},
-        parents={name: read_manifest(folder).fingerprint for name, folder in parents.items()},
+        parents={name: read_manifest(folder).fingerprint for name, folder in parents.items()}
+        | splits_parent(splits),
     )
     if is_current(out, recipe):
         return read_manifest(out, KIND)
     with writing(out, recipe) as writer:
-        content = page(read(events, labels, metrics, models, attributions, config.n_timelines), config, study)
+        file = splits_file(splits or events)
+        found = read(events, labels, metrics, models, attributions, config.n_timelines, file)
+        content = page(found, config, study)
         text = html(content)
         write_atomic(writer.path / INDEX, lambda path: path.write_text(text, encoding="utf-8"))
         writer.counts = {

@@ -19,6 +19,7 @@ from attending.schema import (
     TRAIN,
     VISIT_ID,
 )
+from attending.stages.split import read_splits, splits_parent
 from attending.tokens.store import encode_shard, join_shards
 from attending.tokens.vocabulary import Config, Counts, Vocabulary, build, count
 
@@ -26,20 +27,22 @@ KIND = "tokens"
 VOCABULARY_FILE = "vocabulary.parquet"
 
 
-def tokenize(events: Path, out: Path, *, config: Config, engine: Engine) -> Manifest:
+def tokenize(
+    events: Path, out: Path, *, config: Config, engine: Engine, splits: Path | None = None
+) -> Manifest:
     """Fit the vocabulary on the training split and write every subject's history as tokens."""
-    parent = read_manifest(events, "events")
-    recipe = Recipe(kind=KIND, config=config.to_dict(), parents={"events": parent.fingerprint})
+    parents = {"events": read_manifest(events, "events").fingerprint} | splits_parent(splits)
+    recipe = Recipe(kind=KIND, config=config.to_dict(), parents=parents)
     if is_current(out, recipe):
         return read_manifest(out, KIND)
     shards = sorted((events / "data").glob("*.parquet"))
     with writing(out, recipe) as writer:
-        counts = engine.map(partial(_count, events=events, config=config), shards, "counting codes")
+        counts = engine.map(partial(_count, splits=splits or events, config=config), shards, "counting codes")
         vocabulary = build(counts, config, _descriptions(events))
         write_atomic(writer.path / VOCABULARY_FILE, vocabulary.table.write_parquet)
         work = partial(
             _encode,
-            events=events,
+            splits=splits or events,
             staging=writer.path / "staging",
             config=config,
             vocabulary=vocabulary.table,
@@ -59,23 +62,18 @@ def read_vocabulary(folder: Path) -> Vocabulary:
     return Vocabulary(pl.read_parquet(folder / VOCABULARY_FILE))
 
 
-def read_splits(events: Path) -> pl.DataFrame:
-    """Read which split each subject is in."""
-    return pl.read_parquet(events / "metadata" / "subject_splits.parquet")
-
-
-def _count(shard: Path, *, events: Path, config: Config) -> Counts:
-    train = read_splits(events).filter(pl.col(SPLIT) == TRAIN)
+def _count(shard: Path, *, splits: Path, config: Config) -> Counts:
+    train = read_splits(splits).filter(pl.col(SPLIT) == TRAIN)
     rows = _columns(shard, SUBJECT_ID, CODE, NUMERIC_VALUE)
     return count(rows.join(train, on=SUBJECT_ID, how="semi"), config)
 
 
-def _encode(shard: Path, *, events: Path, staging: Path, config: Config, vocabulary: pl.DataFrame) -> Path:
+def _encode(shard: Path, *, splits: Path, staging: Path, config: Config, vocabulary: pl.DataFrame) -> Path:
     out = staging / shard.stem
     out.mkdir(parents=True, exist_ok=True)
     per_event, per_subject = encode_shard(
         _columns(shard, SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME, VISIT_ID),
-        read_splits(events),
+        read_splits(splits),
         Vocabulary(vocabulary),
         config,
     )

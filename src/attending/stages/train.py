@@ -20,7 +20,7 @@ from attending.data import batches
 from attending.data.batches import Loader, ahead
 from attending.data.samples import find_samples
 from attending.errors import ModelError
-from attending.schema import CODE, OUTCOME, TRAIN, TUNING
+from attending.schema import CODE, OUTCOME, SEPARATOR, SEX, TRAIN, TUNING
 from attending.stages.label import read_labels, read_outcomes
 from attending.stages.tokenize import VOCABULARY_FILE, read_vocabulary
 from attending.tokens.store import TokenStore
@@ -64,6 +64,7 @@ def train(
             "train": config.to_dict(),
             "batches": batching.to_dict(),
             "task": label_manifest.config["task"],
+            "target": label_manifest.config["target"],
         },
         parents={"tokens": token_manifest.fingerprint, "labels": label_manifest.fingerprint},
         seed=seed,
@@ -71,7 +72,7 @@ def train(
     if is_current(out, recipe):
         return read_manifest(out, KIND)
     with writing(out, recipe) as writer:
-        data = read_data(tokens, labels, batching, label_manifest.config["task"])
+        data = read_data(tokens, labels, batching, label_manifest.config)
         settings = _sized(model, data)
         network, facts = _learn(model.name, settings, data, config, writer.path, seed)
         save_model(writer.path, model.name, settings, network)
@@ -82,6 +83,9 @@ def train(
             {
                 "tokens": token_manifest.config,
                 "task": label_manifest.config["task"],
+                "target": label_manifest.config["target"],
+                "center": data.loader.samples.center,
+                "scale": data.loader.samples.scale,
                 "batches": batching.to_dict(),
             },
         )
@@ -92,8 +96,11 @@ def train(
     return read_manifest(out, KIND)
 
 
-def read_data(tokens: Path, labels: Path, batching: batches.Config, task: dict[str, Any]) -> Data:
-    """Open the token store and a task's samples, and gather the facts that models may use."""
+def read_data(tokens: Path, labels: Path, batching: batches.Config, asked: dict[str, Any]) -> Data:
+    """Open the token store and a task's samples, and gather the facts that models may use.
+
+    `asked` is what the labels answer: the settings of the task, and its target.
+    """
     store = TokenStore.open(tokens)
     outcomes = read_outcomes(labels)[OUTCOME].to_list()
     samples = find_samples(store, read_labels(labels), outcomes)
@@ -104,10 +111,14 @@ def read_data(tokens: Path, labels: Path, batching: batches.Config, task: dict[s
             f"expected samples in the splits '{TRAIN}' and '{TUNING}'; got {len(training)} and {len(tuning)}: "
             "use more subjects, or another split"
         )
-    prevalence = torch.from_numpy(samples.prevalence(training)).float()
+    samples = samples.standardised(training)
+    vocabulary = read_vocabulary(tokens).table
     facts = Facts(
-        outcome_of_token=_outcome_of_token(read_vocabulary(tokens).table, outcomes, task),
-        prevalence=prevalence,
+        outcome_of_token=_outcome_of_token(vocabulary, outcomes, asked["task"]),
+        prevalence=torch.from_numpy(samples.prevalence(training)).float(),
+        code_of_token=torch.from_numpy(vocabulary[CODE].rank("dense").to_numpy().astype(np.int64) - 1),
+        sex_of_token=_sex_of_token(vocabulary),
+        target=asked["target"],
     )
     loader = Loader(store=store, samples=samples, config=batching)
     return Data(loader=loader, facts=facts, train=training, tuning=tuning)
@@ -120,6 +131,12 @@ def _outcome_of_token(vocabulary: pl.DataFrame, outcomes: list[str], task: dict[
     found: dict[str, str] = module.outcome_of_code(vocabulary[CODE].to_list(), config)
     index = {outcome: position for position, outcome in enumerate(outcomes)}
     return torch.tensor([index.get(found.get(code, ""), -1) for code in vocabulary[CODE].to_list()])
+
+
+def _sex_of_token(vocabulary: pl.DataFrame) -> torch.Tensor:
+    codes = vocabulary[CODE]
+    stated = sorted(code for code in codes.unique() if code.startswith(SEX + SEPARATOR))
+    return torch.tensor([stated.index(code) if code in stated else -1 for code in codes])
 
 
 def _sized(model: Component, data: Data) -> Settings:
@@ -147,6 +164,7 @@ def _learn(
         config=config,
         folder=folder,
         seed=seed,
+        target=data.facts.target,
     )
     at = run.go(f"training {name}")
     facts = {

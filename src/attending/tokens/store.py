@@ -7,7 +7,7 @@
     offset.npy    int64    (subject + 1)  where each subject starts
     subject.npy   int64    (subject)      subject_id, ascending
     birth.npy     int64    (subject)      seconds since 1970, or NO_BIRTH
-    split.npy     int8     (subject)      position in `schema.SPLITS`
+    split.npy     int8     (subject)      position in `schema.SPLITS`, or NO_SPLIT for whom the split leaves out
 
 A subject's events are sorted by the second in which they became known, so what is known at a prediction time is a
 *prefix*, found by one search, and the leak rule cannot be broken further down. A result that becomes known during a
@@ -30,6 +30,7 @@ from attending.visits import START, stays, with_visit_ids
 KINDS = {"token": np.int32, "second": np.int64, "value": np.float32, "visit": np.int32}
 SUBJECT_KINDS = {"subject": np.int64, "birth": np.int64, "split": np.int8}
 NO_BIRTH = np.iinfo(np.int64).min
+NO_SPLIT = -1
 SECOND = "second"
 ORDINAL = "ordinal"
 _HAPPENED = "happened"
@@ -95,6 +96,7 @@ def encode_shard(
             "birth": _seconds(subjects["birth"]).fill_null(NO_BIRTH).to_numpy(),
             "split": subjects["split"]
             .replace_strict(list(SPLITS), range(len(SPLITS)), return_dtype=pl.Int8)
+            .fill_null(NO_SPLIT)
             .to_numpy(),
             "length": lengths["length"].fill_null(0).to_numpy().astype(np.int64),
         },

@@ -17,7 +17,6 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from attending.artifact import write_atomic
 from attending.batch import Batch
@@ -26,6 +25,7 @@ from attending.config import Settings
 from attending.data.batches import Loader, Positions, ahead
 from attending.errors import ArtifactError, ModelError
 from attending.nn.interface import Model
+from attending.nn.losses import loss
 from attending.progress import track
 
 LOG = "train.jsonl"
@@ -86,6 +86,7 @@ class Run:
     config: Config
     folder: Path
     seed: int
+    target: str = "multilabel"
 
     def go(self, label: str) -> Position:
         """Train to the end, from the last state if there is one, and leave the best weights in the model."""
@@ -125,30 +126,35 @@ class Run:
         self.model.train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed * 1_000_003 + at.step)
-            loss = self._loss(batch)
-        if not bool(torch.isfinite(loss)):
+            step_loss = self._loss(batch)
+        if not bool(torch.isfinite(step_loss)):
             raise ModelError(f"the training loss is not finite at step {at.step}: lower train.learning_rate")
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        step_loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         optimizer.step()
         self._log(
-            step=at.step, loss=float(loss.detach()), rate=rate, norm=float(norm), tokens=len(batch.tokens)
+            step=at.step,
+            loss=float(step_loss.detach()),
+            rate=rate,
+            norm=float(norm),
+            tokens=len(batch.tokens),
         )
 
     def _loss(self, batch: Batch) -> Tensor:
         assert batch.labels is not None
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits = self.model(hide(batch, self.config).without_labels()).logits
-        return binary_cross_entropy_with_logits(logits.float(), batch.labels)
+        return loss(logits.float(), batch.labels, self.target)
 
     def _close_epoch(self, at: Position, best: dict[str, Tensor]) -> dict[str, Tensor]:
         """Measure the tuning loss, note whether it is the best, and decide whether to go on."""
-        loss = tuning_loss(self.model, ahead(self.loader.batch, self.loader.plan(self.tuning)))
-        self._log(step=at.step, epoch=at.epoch, tuning_loss=loss)
+        tuned = ahead(self.loader.batch, self.loader.plan(self.tuning))
+        mean = tuning_loss(self.model, tuned, self.target)
+        self._log(step=at.step, epoch=at.epoch, tuning_loss=mean)
         at.epoch, at.batch = at.epoch + 1, 0
-        if loss < at.best_loss:
-            at.best_loss, at.best_step, at.bad_epochs = loss, at.step, 0
+        if mean < at.best_loss:
+            at.best_loss, at.best_step, at.bad_epochs = mean, at.step, 0
             best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         else:
             at.bad_epochs += 1
@@ -231,14 +237,13 @@ def schedule(progress: float, warmup: float) -> float:
 
 
 @torch.no_grad()
-def tuning_loss(model: Model, batches: Iterator[Batch]) -> float:
+def tuning_loss(model: Model, batches: Iterator[Batch], target: str) -> float:
     """Return the mean loss over labelled batches, every sample weighing the same."""
     model.eval()
     total, n = 0.0, 0
     for batch in batches:
         assert batch.labels is not None
-        loss = binary_cross_entropy_with_logits(model(batch.without_labels()).logits, batch.labels)
-        total += float(loss) * batch.n_subjects
+        total += float(loss(model(batch.without_labels()).logits, batch.labels, target)) * batch.n_subjects
         n += batch.n_subjects
     return total / max(n, 1)
 

@@ -1,4 +1,4 @@
-"""Which split a subject is in: a pure function of its id and the seed, so that it stays when the data grow."""
+"""Shares of subjects: which one a subject is in is a hash of its id and a seed, so that it stays when the data grow."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -14,7 +14,7 @@ from attending.schema import SPLIT, SPLITS
 _SALT = 0x5B117
 
 
-class Split(Settings):
+class Shares(Settings):
     """The shares of subjects in each split; which one a subject is in depends on its id and the seed alone."""
 
     train: float = Field(default=0.7, ge=0)
@@ -35,3 +35,9 @@ def split_of(ids: pl.Series, shares: Mapping[str, float], seed: int) -> pl.Serie
     bounds = np.cumsum([shares[split] for split in SPLITS[:-1]])
     names = np.array(SPLITS)[np.searchsorted(bounds, place, side="right")]
     return pl.Series(SPLIT, names.tolist(), pl.String)
+
+
+def fold_of(ids: pl.Series, n_folds: int, seed: int) -> pl.Series:
+    """Return the fold of each subject, from 0, a pure function of its id and the seed."""
+    place = uniform(ids.to_numpy(), _SALT + seed)
+    return pl.Series("fold", np.minimum((place * n_folds).astype(np.int64), n_folds - 1))
