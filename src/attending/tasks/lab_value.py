@@ -10,7 +10,7 @@ than `horizon_days`:
     rise        at least `factor` times the last result that is known at the prediction
 
 Several results of one moment count by their mean. A sample without a result in the horizon is none: nothing was
-measured, which is not "nothing was abnormal". So the question is what the next result will say, given that there is one.
+measured, which is not "nothing was abnormal". So the question is what the next result will say, if there is one.
 
 Trap and guard: a result drawn before the prediction and known after it is neither the label, which is drawn later, nor
 an input, which must be known. Trap: who is measured is chosen, for those who are expected to be abnormal are measured
@@ -32,7 +32,6 @@ from attending.config import Settings
 from attending.errors import ConfigError, TaskError, nearest
 from attending.schema import (
     AVAILABLE_TIME,
-    CODE,
     HISTORY_CODES,
     LABEL_CODES,
     NUMERIC_VALUE,
@@ -47,6 +46,7 @@ from attending.tasks._stays.windows import NONE, days_after
 from attending.visits import END, START, is_code, stays, with_visit_ids
 
 Kind = Literal["value", "abnormal", "low", "high", "rise"]
+MOST_NAMED = 20  # codes in an error
 _DRAWN, _RESULT, _LAST = "drawn", "result", "last_known"
 _NAMES: dict[Kind, str] = {
     "value": "next_result",
@@ -118,10 +118,9 @@ def check(config: Config, codes: list[str]) -> None:
     found = [code for code in codes if any(code == one or code.startswith(one + SEPARATOR) for one in asked)]
     if not found:
         labs = sorted(code for code in codes if code.split(SEPARATOR)[0] == asked[0].split(SEPARATOR)[0])
-        close = labs if len(labs) <= 20 else [code for code in labs if config.lab in code.lower()][:20]
-        wanted = config.codes[0] if config.codes else asked[0]
+        close = f"{nearest(asked[0], labs[:MOST_NAMED])}" if labs else ""
         raise TaskError(
-            f"the data set has no code of the result asked for, such as '{wanted}'{nearest(wanted, close)}; "
+            f"the data set has no code of the result asked for, such as '{asked[0]}'{close}; "
             "name its codes as task.codes, with task.low and task.high"
         )
     units = sorted({code.split(SEPARATOR)[-1] for code in found if code not in asked})

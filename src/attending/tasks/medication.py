@@ -1,8 +1,8 @@
 """Predict which classes of drugs a visit will bring, from everything before it.
 
 A sample is a visit that an earlier one precedes and in which a drug of a known class is recorded. Its prediction time
-is just before the visit's start; or, where something of the visit was recorded earlier still, such as a drug in the emergency
-department, a microsecond before that. Its labels are the classes of all `MEDICATION//` events of the visit; what was
+is a microsecond before the visit's start; or, where something of the visit was recorded earlier still, such as a drug
+in the emergency department, before that. Its labels are the classes of all `MEDICATION//` events of the visit; what was
 stopped in it, and what is only taken at home (`MEDICATION//STOP`, `MEDICATION//HOME`), is none. `history_codes` are the
 classes known by then: a label among them is continued or recurs, any other is new.
 
