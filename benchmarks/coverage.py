@@ -144,9 +144,10 @@ def verdict(places: Mapping[Key, list[int]]) -> str:
         for (model, _, name), found in places.items()
         if found and name not in DISTANCES and (model, name) != (DIFFERENCE, "prevalence")
     ]
+    n_cohorts = len(next(iter(places.values())))
     within = sum(LEVEL[0] <= share <= LEVEL[1] for share in shares)
     return (
-        f"{within} of {len(shares)} intervals of {len(next(iter(places.values())))} cohorts, distances aside, hold the truth in 93–97 % of cohorts; "
+        f"{within} of {len(shares)} intervals, distances aside, hold the truth in 93–97 % of {n_cohorts} cohorts; "
         f"the least does in {100 * min(shares):.1f} %, the most in {100 * max(shares):.1f} %."
     )
 
