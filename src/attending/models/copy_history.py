@@ -6,7 +6,7 @@ For each outcome, from the tokens that are instances of it (`Facts.outcome_of_to
     logit = a + b · log-odds of the outcome + c · r + d · l + e · n
 
 with a … e fitted on the training split over all outcomes together, and τ chosen on the tuning split. Where no token is
-an instance of the outcome (death, readmission) it is the popularity baseline.
+an instance of the outcome (death, readmission) it is the popularity baseline; where a number is predicted, its mean.
 """
 
 from collections.abc import Iterable
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Facts, Output
 from attending.nn import interface
+from attending.nn.counts.matrix import label_means
+from attending.nn.losses import VALUE_TARGET, loss
 from attending.nn.packed import token_weights
 from attending.progress import track
 
@@ -42,6 +44,7 @@ class Model(interface.Model):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.decays = config.decays
+        self.target = "multilabel"
         self.outcome_of_token = nn.Buffer(torch.full((config.n_tokens,), -1))
         self.log_odds = nn.Buffer(torch.zeros(config.n_outcomes))
         self.decay = nn.Buffer(torch.tensor(config.decays[0]))
@@ -49,20 +52,24 @@ class Model(interface.Model):
 
     def use(self, facts: Facts) -> None:
         """Learn which outcome each token is an instance of."""
-        self.outcome_of_token.copy_(facts.outcome_of_token)
-        self.log_odds.copy_(interface.log_odds(facts.prevalence))
+        self.target = facts.target
+        if self.target != VALUE_TARGET:
+            self.outcome_of_token.copy_(facts.outcome_of_token)
+            self.log_odds.copy_(interface.log_odds(facts.prevalence))
 
     def fit(self, train: Iterable[Batch], tuning: Iterable[Batch], *, seed: int) -> dict[str, object]:
         """Fit the coefficients for each decay and keep the decay that is best on the tuning split."""
+        if self.target == VALUE_TARGET:
+            self.log_odds.copy_(label_means(train))
         if not bool((self.outcome_of_token >= 0).any()):
             return {"copies": 0}
         trained, tuned = _some(train, len(self.log_odds)), _some(tuning, len(self.log_odds))
         best = torch.inf
         for decay in track(self.decays, "fitting copy_history"):
             coefficients = self._newton(trained, decay)
-            loss = sum(float(self._loss(batch, decay, coefficients)) for batch in tuned)
-            if loss < best:
-                best = loss
+            total = sum(self._loss(batch, decay, coefficients) for batch in tuned)
+            if total < best:
+                best = total
                 self.decay.fill_(decay)
                 self.coefficients.copy_(coefficients)
         return {"decay_days": float(self.decay)}
@@ -90,9 +97,11 @@ class Model(interface.Model):
         for _ in range(12):
             gradient, curvature = -1e-3 * beta, 1e-3 * torch.eye(N_FEATURES, dtype=torch.float64)
             for batch in batches:
-                x = self._features(batch, decay).view(-1, N_FEATURES).double()
+                y = _labels(batch).flatten().double()
+                known = ~torch.isnan(y)
+                x, y = self._features(batch, decay).view(-1, N_FEATURES).double()[known], y[known]
                 p = torch.sigmoid(x @ beta)
-                gradient = gradient + x.T @ (_labels(batch).flatten().double() - p)
+                gradient = gradient + x.T @ (y - p)
                 curvature = curvature + (x * (p * (1 - p))[:, None]).T @ x
             step = torch.linalg.solve(curvature, gradient)
             beta = beta + step.clamp(-2, 2)
@@ -100,9 +109,10 @@ class Model(interface.Model):
                 break
         return beta.float()
 
-    def _loss(self, batch: Batch, decay: float, coefficients: Tensor) -> Tensor:
-        logits = self._features(batch, decay) @ coefficients
-        return nn.functional.binary_cross_entropy_with_logits(logits, _labels(batch), reduction="sum")
+    def _loss(self, batch: Batch, decay: float, coefficients: Tensor) -> float:
+        labels = _labels(batch)
+        mean = loss(self._features(batch, decay) @ coefficients, labels, self.target)
+        return float(mean) * int((~torch.isnan(labels)).sum())
 
 
 def _add(cell: Int64[Tensor, " item"], values: Float[Tensor, " item"], size: int) -> Float[Tensor, " cell"]:
