@@ -47,10 +47,10 @@ class Config(Settings):
     """
 
     stay: Place = "hospital"
-    first_hours: float = Field(4.0, ge=0)
-    every_hours: float = Field(1.0, gt=0)
-    last_hours: float | None = Field(None, ge=0)
-    horizon_hours: float = Field(24.0, gt=0)
+    first_hours: float = Field(default=4.0, ge=0)
+    every_hours: float = Field(default=1.0, gt=0)
+    last_hours: float | None = Field(default=None, ge=0)
+    horizon_hours: float = Field(default=24.0, gt=0)
     min_train_subjects: int = 1
 
 

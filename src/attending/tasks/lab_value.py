@@ -76,10 +76,10 @@ class Config(Settings):
     kind: Kind = "abnormal"
     low: float | None = None
     high: float | None = None
-    factor: float = Field(1.5, gt=1)
+    factor: float = Field(default=1.5, gt=1)
     at: Literal["visit_end", "admitted"] = "visit_end"
-    hours: float = Field(24.0, ge=0)
-    horizon_days: float = Field(365.0, gt=0)
+    hours: float = Field(default=24.0, ge=0)
+    horizon_days: float = Field(default=365.0, gt=0)
     min_train_subjects: int = 1
 
     @model_validator(mode="after")

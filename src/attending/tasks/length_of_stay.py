@@ -65,7 +65,7 @@ class Config(Settings):
     bins: _Days = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 14.0)
     counted: Literal["total", "remaining"] = "total"
     stay: Place = "hospital"
-    hours: float = Field(24.0, ge=0)
+    hours: float = Field(default=24.0, ge=0)
     deaths: Literal["include", "exclude"] = "include"
     min_train_subjects: int = 1
 

@@ -58,7 +58,7 @@ class Config(Settings):
     """
 
     window: Literal["in_hospital", "after_discharge"] = "in_hospital"
-    hours: float = Field(24.0, ge=0)
+    hours: float = Field(default=24.0, ge=0)
     days: Annotated[tuple[float, ...], BeforeValidator(as_several)] = (30.0, 365.0)
     discharge_codes: bool = False
     follow_up: FollowUp = "last_event"

@@ -69,7 +69,7 @@ class Config(Settings):
     days: Annotated[tuple[float, ...], BeforeValidator(as_several)] = (30.0,)
     discharge_codes: bool = False
     death: Literal["not_readmitted", "exclude", "competing"] = "not_readmitted"
-    transfer_hours: float = Field(0.0, ge=0)
+    transfer_hours: float = Field(default=0.0, ge=0)
     planned: tuple[str, ...] = ()
     follow_up: FollowUp = "complete"
     until: date | None = None
