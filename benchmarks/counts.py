@@ -7,8 +7,9 @@
     python benchmarks/counts.py EVENTS TOKENS LABELS [--write]
 
 The matrix holds one row a sample: counts of all codes and value bins in three windows and in the last visit, recency at
-three rates, and last, lowest, highest value and slope of numeric codes; more than the three windows and two aggregations
-(count, sum of values) that polars computes, which ends in a long frame, not a matrix. Imports are left out of both.
+three rates, and last, lowest, highest value and slope of numeric codes. That is more than the three windows and two
+aggregations (count, sum of values) that polars computes, which ends in a long frame, not a matrix. Imports are left out
+of both.
 """
 
 import argparse

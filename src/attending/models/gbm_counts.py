@@ -15,7 +15,6 @@ from itertools import pairwise
 import lightgbm
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, csr_matrix
 from torch import Tensor, nn
@@ -213,7 +212,7 @@ class Grower:
         self.train = self._dataset(x, None)
         self.tuning = self._dataset(x_tuning, self.train)
 
-    def grow(self, y: Float[Labels, " sample"], y_tuning: Float[Labels, " sample"]) -> tuple[float, bytes]:
+    def grow(self, y: Labels, y_tuning: Labels) -> tuple[float, bytes]:
         """Grow the booster of one outcome; return its tuning loss and its text."""
         for data, labels in ((self.train, y), (self.tuning, y_tuning)):
             data.set_label(np.nan_to_num(labels))
