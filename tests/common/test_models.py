@@ -146,6 +146,25 @@ def test_a_model_overfits_eight_patients(name: str) -> None:
     assert float(loss) < 0.25
 
 
+@pytest.mark.parametrize("name", [name for name in MODELS if fresh(name, fitted=False).fits])
+def test_a_fit_leaves_out_labels_that_are_not_known(name: str) -> None:
+    batch = random_batch(48, seed=8)
+    unknown = torch.rand(48, 5, generator=torch.Generator().manual_seed(0)) < 0.2
+    model = fresh(name, fitted=False)
+    model.fit([replace(batch, labels=batch.labels.masked_fill(unknown, torch.nan))], [batch], seed=0)
+    assert np.isfinite(logits(model.eval(), batch)).all()
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if fresh(name, fitted=False).fits])
+def test_a_fit_predicts_a_number_where_one_is_asked_for(name: str) -> None:
+    batch = random_batch(48, n_outcomes=1, seed=8)
+    batch = replace(batch, labels=2 * batch.labels - 40)
+    model = fresh(name, n_outcomes=1, fitted=False)
+    model.use(facts(torch.full((40,), -1), torch.full((1,), 0.5), "value"))
+    model.fit([batch], [batch], seed=0)
+    assert logits(model.eval(), batch).mean() == pytest.approx(float(batch.labels.mean()), abs=0.5)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_saves_and_loads_to_the_same_bits(name: str, tmp_path) -> None:
     model = fresh(name)
@@ -241,4 +260,4 @@ def test_the_newest_events_are_kept_when_a_history_is_cut(name: str, store_with_
 
 
 def _reads_the_patient(name: str) -> bool:
-    return name != "popularity"
+    return name not in ("popularity", "age_sex")

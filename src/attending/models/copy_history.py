@@ -61,6 +61,7 @@ class Model(interface.Model):
         """Fit the coefficients for each decay and keep the decay that is best on the tuning split."""
         if self.target == VALUE_TARGET:
             self.log_odds.copy_(label_means(train))
+            self.outcome_of_token.fill_(-1)
         if not bool((self.outcome_of_token >= 0).any()):
             return {"copies": 0}
         trained, tuned = _some(train, len(self.log_odds)), _some(tuning, len(self.log_odds))
