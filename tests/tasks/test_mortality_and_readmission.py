@@ -66,7 +66,7 @@ def test_death_after_discharge_is_asked_within_several_windows_before_the_codes_
 
 
 def test_a_death_on_the_last_moment_of_the_window_is_within_it() -> None:
-    config = mortality.Config(window="after_discharge", days=30, follow_up="complete")
+    config = mortality.Config(window="after_discharge", days=(30,), follow_up="complete")
     events = table(
         stay(1, 11, 0, 5), event(1, 35, "MEDS_DEATH"), stay(2, 21, 0, 5), event(2, 35.1, "MEDS_DEATH")
     )
@@ -79,12 +79,11 @@ def test_a_death_on_the_last_moment_of_the_window_is_within_it() -> None:
 
 def test_who_is_not_followed_to_the_windows_end_is_censored_unless_deaths_are_complete() -> None:
     events = table(stay(1, 11, 0, 5), event(1, 50, "LAB//1"), stay(2, 21, 0, 5))
-    settings = {"window": "after_discharge", "days": (30, 365)}
-    censored = mortality.label(events, mortality.Config(**settings)).frame
+    censored = mortality.label(events, mortality.Config(window="after_discharge")).frame
     month, year = "death_within_30_days", "death_within_365_days"
     assert censored["censored_codes"].to_list() == [[year], [month, year]]
     assert censored["event_days"].to_list() == [45.0, 0.0]
-    whole = mortality.label(events, mortality.Config(**settings, follow_up="complete")).frame
+    whole = mortality.label(events, mortality.Config(window="after_discharge", follow_up="complete")).frame
     assert whole["censored_codes"].to_list() == [[], []]
     assert whole["event_days"].to_list() == [365.0, 365.0]
 
@@ -118,8 +117,12 @@ def test_an_end_of_complete_data_has_no_meaning_with_follow_up_to_the_last_event
 
 def test_readmission_within_the_window_counts_and_later_does_not() -> None:
     events = table(stay(1, 11, 0, 5), stay(1, 12, 30, 31), stay(1, 13, 90, 91))
-    labels = readmission.label(events, readmission.Config(days=30)).frame
+    labels = readmission.label(events, readmission.Config(days=(30,))).frame
     assert labels["label_codes"].to_list() == [[MONTH], [], []]
+
+
+def test_one_window_may_be_given_as_a_number() -> None:
+    assert readmission.Config.model_validate({"days": 90}).days == (90.0,)
 
 
 def test_several_windows_give_an_outcome_each() -> None:
