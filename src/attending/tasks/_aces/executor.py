@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from attending.tasks._aces.bounds import END, START, TRIGGER, Bound
-from attending.tasks._aces.language import Label, Task, Window
-from attending.tasks._aces.measures import COUNT, LAST, MIN, Measure
+from attending.tasks._aces.language import Task, Window
+from attending.tasks._aces.measures import COUNT, LAST, MIN, Label, Measure
 from attending.tasks._aces.record import Integers, Numbers, Record, Truths
 
 BLOCK = 2**17
@@ -91,19 +91,14 @@ def realize(record: Record, task: Task) -> tuple[Samples, Steps]:
 
 def _blocks(record: Record, places: Integers) -> Iterator[Integers]:
     """Yield the triggers of whole subjects, about `BLOCK` at a time; one empty block if there is none."""
-    ends = np.searchsorted(places, record.first)  # triggers up to the end of each subject
+    ends = np.searchsorted(places, record.first)  # how many triggers the subjects before each one have
     start = 0
-    while True:
-        wanted = np.searchsorted(ends, start + BLOCK, side="right") - 1
-        end = (
-            int(ends[wanted])
-            if ends[wanted] > start
-            else int(ends[np.searchsorted(ends, start, side="right") :][:1].sum())
-        )
-        yield places[start : max(end, start)]
-        start = max(end, start)
-        if start >= len(places):
-            return
+    while start < len(places) or start == 0:
+        last = np.searchsorted(ends, start + BLOCK, side="right") - 1
+        next_one = np.searchsorted(ends, start, side="right")
+        end = int(ends[max(last, next_one)]) if len(places) else 0
+        yield places[start:end]
+        start = end or 1
 
 
 class _Block:
@@ -187,7 +182,9 @@ class _Block:
         index = self.points[self.task.index].time if self.task.index else None
         windows = {label.name: self.task.window(label.window) for label in self.task.labels}
         opens = np.zeros(len(self.subjects), dtype=bool)
-        for window in windows.values() if index is not None else ():
+        for window in windows.values():
+            if index is None:
+                break
             start = self.points[f"{window.name}.{START}"].time
             opens |= (start <= index) if window.start_inclusive else (start < index)
         return Samples(

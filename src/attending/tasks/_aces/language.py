@@ -215,7 +215,8 @@ def _need_all(window: Window, labels: Iterable[Label], resolver: _Resolver, plac
 def _in_order(windows: tuple[Window, ...], place: Place) -> Iterable[Window]:
     """Yield each window after those that it refers to."""
     names = [one.name for one in windows]
-    waiting, done = list(windows), {None}
+    waiting = list(windows)
+    done: set[str | None] = {None}
     while waiting:
         ready = next((one for one in waiting if {_outside(one, end) for end in (START, END)} <= done), None)
         if ready is None:
