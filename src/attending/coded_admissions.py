@@ -6,7 +6,8 @@
     after_year   only visits that begin after this real year: the year of the visit, less the shift, that is
                  `anchor_year` less the first year of `anchor_year_group` (three years: real to within two)
 
-The content of a file is part of the settings: `files` holds a hash of each, filled in when the settings are read.
+The content of a file is part of the settings: `files` holds a hash of each, filled in when the settings are read. A file
+that is absent is an error when it is to be read.
 """
 
 from pathlib import Path
@@ -23,6 +24,7 @@ from attending.ontology.user_groups import fingerprint
 from attending.schema import CODE, DIAGNOSIS, SUBJECT_ID
 from attending.visits import START, is_code
 
+ABSENT = "absent"
 _SHIFT = "shift"
 
 
@@ -34,10 +36,7 @@ class Files(Settings):
     @model_validator(mode="after")
     def _hashed(self) -> Self:
         given = {name: value for name, value in self if isinstance(value, Path)}
-        try:
-            hashes = {name: fingerprint(path) for name, path in given.items()}
-        except SourceError as error:
-            raise ConfigError(str(error)) from None
+        hashes = {name: fingerprint(path) if path.exists() else ABSENT for name, path in given.items()}
         object.__setattr__(self, "files", hashes)
         return self
 
@@ -72,8 +71,9 @@ def read_shifts(path: Path) -> pl.DataFrame:
     """Return `subject_id, shift`: how many years each patient's dates are moved.
 
     Raises:
-        SourceError: if the file has no anchor years.
+        SourceError: if there is no such file, or it has no anchor years.
     """
+    fingerprint(path)
     rows = pl.read_csv(path, infer_schema=False)
     wanted = (SUBJECT_ID, "anchor_year", "anchor_year_group")
     missing = [name for name in wanted if name not in rows.columns]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attending.errors import ConfigError
+from attending.errors import ConfigError, SourceError
 from attending.tasks import next_diagnoses
 from attending.tasks.next_diagnoses import Config, describe, label
 from records import stay, table
@@ -45,9 +45,19 @@ def test_a_vocabulary_without_its_file_is_refused_by_the_setting_that_names_it()
         Config(vocabulary="ccs_multi_level")
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="there is none"):
-        Config(vocabulary="phecode", phecodes=tmp_path / "absent.csv")
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"vocabulary": "phecode", "phecodes": "absent.csv"},
+        {"vocabulary": "ccs_multi_level", "ccs_levels": "absent.csv"},
+        {"icd9": "absent.csv"},
+        {"patients": "absent.csv", "after_year": 2012},
+    ],
+)
+def test_a_study_may_name_a_file_that_is_not_there_until_it_is_read(given):
+    config = Config(**given)
+    with pytest.raises(SourceError, match="there is none"):
+        label(EVENTS, config)
 
 
 def test_the_content_of_the_file_is_part_of_the_settings(phecodes):

@@ -55,8 +55,10 @@ def read(path: Path) -> dict[str, str]:
     """Read a mapping from ICD-10 to ICD-9.
 
     Raises:
-        SourceError: if it has no columns ICD10 and ICD9, and is not in CMS's format either.
+        SourceError: if there is no such file, it has no columns ICD10 and ICD9, and is not in CMS's format either.
     """
+    if not path.is_file():
+        raise SourceError(f"expected a file at {path}, a mapping from ICD-10 to ICD-9; there is none")
     with (
         gzip.open(path, "rt", encoding="utf-8-sig")
         if path.suffix == ".gz"

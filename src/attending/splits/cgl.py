@@ -127,6 +127,8 @@ def _covering(eligible: pl.DataFrame, most: int) -> set[int]:
 def _ordered(eligible: pl.DataFrame, order: Path | None) -> pl.DataFrame:
     if order is None:
         return eligible.sort(SUBJECT_ID)
+    if not order.is_file():
+        raise SourceError(f"expected a file at {order}, the table that orders subjects; there is none")
     rows = pl.read_csv(order, infer_schema=False)
     name = next((one for one in rows.columns if one.lower() == SUBJECT_ID), None)
     if name is None:
