@@ -149,7 +149,12 @@ def test_a_whole_evaluation_answers_or_has_no_answer_and_never_warns(case):
         reference(samples, population)
         curves(samples, p, population, bootstrap, 0.95)
     if samples.is_binary:
-        thresholds((samples, p), (samples, p), bootstrap, 0.95)
+        for rule in thresholds((samples, p), (samples, p), bootstrap, 0.95).values():
+            for name in set(rule) - {"threshold"}:
+                lowest, highest = definition(name).bounds
+                ends = [value for value in rule[name].values() if value is not None]
+                assert all((lowest is None or value >= lowest) for value in ends), name
+                assert all((highest is None or value <= highest + 1e-12) for value in ends), name
     exceptions = DEFINED.get(case, "").removeprefix("all but ").split()
     for scope, metrics in scores.metrics.items():
         for name, value in metrics.items():
