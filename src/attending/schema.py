@@ -101,6 +101,9 @@ PREVALENCE = "prevalence"
 SUPPRESSED = "suppressed"
 ESTIMATE, LOW, HIGH = INTERVAL = ("estimate", "low", "high")
 DIFFERENCE, DIFFERENCE_LOW, DIFFERENCE_HIGH = ("difference", "difference_low", "difference_high")
+P, P_HOLM = ("p", "p_holm")  # of a difference: by itself, and corrected for how many there are
+DIFFERENCE_P, DIFFERENCE_P_HOLM = ("difference_p", "difference_p_holm")
+TO_BEST = "difference_to_best"
 GAP, GAP_LOW, GAP_HIGH = ("gap_to_ceiling", "gap_to_ceiling_low", "gap_to_ceiling_high")
 AUROC, AUROC_LOW, AUROC_HIGH = ("auroc", "auroc_low", "auroc_high")
 AUPRC, AUPRC_LOW, AUPRC_HIGH = ("auprc", "auprc_low", "auprc_high")
@@ -293,6 +296,8 @@ COMPARISON = Table(
         DIFFERENCE: pl.Float64(),
         DIFFERENCE_LOW: pl.Float64(),
         DIFFERENCE_HIGH: pl.Float64(),
+        DIFFERENCE_P: pl.Float64(),
+        DIFFERENCE_P_HOLM: pl.Float64(),
         GAP: pl.Float64(),
         GAP_LOW: pl.Float64(),
         GAP_HIGH: pl.Float64(),

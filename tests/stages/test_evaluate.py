@@ -80,6 +80,24 @@ def test_all_files_agree(study, tmp_path):
     assert len(curves["pooled"]["models"]["strong"]["roc"]) == len(curves["false_positive_rates"])
 
 
+def test_differences_carry_p_values_and_those_that_many_models_allow(study, tmp_path):
+    run(study, tmp_path / "metrics")
+    metrics = read(tmp_path / "metrics")
+    models, headline = metrics["models"], metrics["headline"]
+    differences = {name: models[name]["all"][headline]["difference"] for name in models}
+    assert "p" not in differences["logistic_counts"]  # it is the reference itself
+    tested = sorted(one["p"] for name, one in differences.items() if name != "logistic_counts")
+    corrected = sorted(one["p_holm"] for name, one in differences.items() if name != "logistic_counts")
+    assert corrected == [min(1, 2 * tested[0]), max(min(1, 2 * tested[0]), tested[1])]
+    to_best = models["popularity"]["all"][headline]["difference_to_best"]
+    assert to_best["high"] < 0
+    assert to_best["p_holm"] <= 0.05
+    table = pl.read_parquet(tmp_path / "metrics" / "comparison.parquet")
+    which = (pl.col("model") == "strong") & (pl.col("scope") == "all") & (pl.col("metric") == headline)
+    row = table.row(by_predicate=which, named=True)
+    assert row["difference_p_holm"] == differences["strong"]["p_holm"]
+
+
 def test_evaluating_twice_or_in_another_order_gives_identical_bytes(study, tmp_path):
     run(study, tmp_path / "one")
     run(study, tmp_path / "two", models=MODELS[::-1])

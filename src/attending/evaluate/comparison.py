@@ -1,4 +1,8 @@
-"""From the replicates of every model to intervals, paired differences, and one long table."""
+"""From the replicates of every model to intervals, paired differences, and one long table.
+
+A table of many models is many tests: beside each difference stands its p-value, and Holm's, which allows for all
+differences of the same metric in the same scope to the same model (`metrics.multiplicity`).
+"""
 
 import math
 from collections.abc import Mapping
@@ -13,8 +17,24 @@ from attending.evaluate.definitions import definition
 from attending.evaluate.samples import ALL, Samples
 from attending.evaluate.scores import Scores
 from attending.metrics.discrimination import areas
+from attending.metrics.multiplicity import difference_p_value, holm
 from attending.metrics.ratio import Array
-from attending.schema import COMPARISON, DIFFERENCE, ESTIMATE, GAP, HIGH, LOW, METRIC, MODEL, SCOPE
+from attending.schema import (
+    COMPARISON,
+    DIFFERENCE,
+    DIFFERENCE_P,
+    DIFFERENCE_P_HOLM,
+    ESTIMATE,
+    GAP,
+    HIGH,
+    LOW,
+    METRIC,
+    MODEL,
+    P_HOLM,
+    SCOPE,
+    TO_BEST,
+    P,
+)
 
 BASELINES = ("logistic_counts", "gbm_counts", "copy_history", "age_sex", "popularity")
 CEILING = "true_probability"
@@ -53,23 +73,32 @@ def _best(
     return (present[0], "order") if present else (None, None)
 
 
-def summarise(scores: Mapping[str, Scores], best: str | None, confidence: float) -> Summary:
-    """Return {model: {scope: {metric: {estimate, low, high, difference, gap_to_ceiling}}}}.
+def summarise(
+    scores: Mapping[str, Scores], best: str | None, confidence: float, best_model: str | None = None
+) -> Summary:
+    """Return {model: {scope: {metric: {estimate, low, high, difference, difference_to_best, gap_to_ceiling}}}}.
 
-    `difference` is the model minus the best baseline, `gap_to_ceiling` the ceiling minus the model, both paired:
-    the same replicates of the same subjects.
+    `difference` is the model minus the best baseline, `difference_to_best` the model minus the best model,
+    `gap_to_ceiling` the ceiling minus the model, all paired: the same replicates of the same subjects.
     """
     baseline, ceiling = scores.get(best or ""), scores.get(CEILING)
-    return {
+    first = scores.get(best_model or "")
+    summary: Summary = {
         model: {
             scope: {
-                name: _entry(value, _at(baseline, scope, name), _at(ceiling, scope, name), name, confidence)
+                name: _entry(
+                    value, [_at(one, scope, name) for one in (baseline, first, ceiling)], name, confidence
+                )
                 for name, value in metrics.items()
             }
             for scope, metrics in of_model.metrics.items()
         }
         for model, of_model in sorted(scores.items())
     }
+    for reference, key in ((best, DIFFERENCE), (best_model, TO_BEST)):
+        if reference is not None and reference in scores:
+            _test(summary, scores, reference, key)
+    return summary
 
 
 def long_table(summary: Summary) -> pl.DataFrame:
@@ -78,6 +107,7 @@ def long_table(summary: Summary) -> pl.DataFrame:
         {MODEL: model, SCOPE: scope, METRIC: metric}
         | _flat("", entry)
         | _flat(DIFFERENCE, entry[DIFFERENCE])
+        | {DIFFERENCE_P: _of(entry[DIFFERENCE], P), DIFFERENCE_P_HOLM: _of(entry[DIFFERENCE], P_HOLM)}
         | _flat(GAP, entry[GAP])
         for model, scopes in summary.items()
         for scope, metrics in scopes.items()
@@ -108,21 +138,38 @@ def _tuning_auroc(samples: Samples, probability: Array, config: Config) -> float
     return float(np.mean(of_outcomes))
 
 
+def _test(summary: Summary, scores: Mapping[str, Scores], reference: str, key: str) -> None:
+    """Add p-values to the differences of all models to `reference`; itself and the ceiling are no hypotheses."""
+    tested = [model for model in summary if model not in (reference, CEILING)]
+    for scope, metrics in scores[reference].metrics.items():
+        for name, value in metrics.items():
+            differences = [scores[model].metrics[scope][name].minus(value) for model in tested]
+            raw = [difference_p_value(one.estimate, one.values) for one in differences]
+            for model, p, corrected in zip(tested, raw, holm(raw), strict=True):
+                summary[model][scope][name][key] |= {P: number(p), P_HOLM: number(corrected)}
+
+
 def _entry(
-    value: Replicated, baseline: Replicated | None, ceiling: Replicated | None, name: str, confidence: float
+    value: Replicated, others: list[Replicated | None], name: str, confidence: float
 ) -> dict[str, Any]:
     lowest, highest = definition(name).bounds
+    baseline, first, ceiling = others
     entry: dict[str, Any] = dict(interval(value, confidence))
     for key, bound, choose in ((LOW, lowest, max), (HIGH, highest, min)):
         if entry[key] is not None and bound is not None:
             entry[key] = choose(entry[key], bound)  # centring may push an end past what is possible
     entry[DIFFERENCE] = interval(value.minus(baseline), confidence) if baseline else None
+    entry[TO_BEST] = interval(value.minus(first), confidence) if first else None
     entry[GAP] = interval(ceiling.minus(value), confidence) if ceiling else None
     return entry
 
 
 def _at(scores: Scores | None, scope: str, name: str) -> Replicated | None:
     return scores.metrics[scope][name] if scores else None
+
+
+def _of(entry: dict[str, Any] | None, key: str) -> float | None:
+    return entry.get(key) if entry else None
 
 
 def _flat(prefix: str, entry: dict[str, Any] | None) -> dict[str, Any]:

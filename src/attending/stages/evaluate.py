@@ -182,7 +182,7 @@ def _counts(cohort: Cohort, outcomes: pl.DataFrame, work: _Work) -> dict[str, An
 
 
 def _write(folder: Path, head: dict[str, Any], work: _Work, best: str | None) -> None:
-    summary = summarise(work.scores, best, CONFIDENCE)
+    summary = summarise(work.scores, best, CONFIDENCE, head["best_model"])
     metrics = list(
         dict.fromkeys(name for scopes in summary.values() for of in scopes.values() for name in of)
     )
