@@ -6,8 +6,8 @@
     after_year   only visits that begin after this real year: the year of the visit, less the shift, that is
                  `anchor_year` less the first year of `anchor_year_group` (three years: real to within two)
 
-The content of a file is part of the settings: `files` holds a hash of each, filled in when the settings are read. A file
-that is absent is an error when it is to be read.
+The content of a file is part of the settings: `files` holds a hash of each, filled in when the settings are read. A
+file that is absent is an error when it is to be read.
 """
 
 from pathlib import Path

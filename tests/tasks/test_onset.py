@@ -140,7 +140,7 @@ def test_any_disease_is_given_by_codes_with_or_without_dots():
     records = (stay(1, 11, 0, 2, "I10"), stay(1, 12, 50, 52, "C250"), seen(1, 900))
     outcome = "cancer within 365 d"
     for given in ("DIAGNOSIS//ICD//10//C25", "DIAGNOSIS//ICD//10//C25.0"):
-        assert rows(*records, codes=[given], name="cancer")[0] == (2, [outcome], [])
+        assert rows(*records, codes=[given], called="cancer")[0] == (2, [outcome], [])
 
 
 def test_a_code_that_is_no_icd_code_matches_whole_parts_only():
@@ -162,7 +162,7 @@ def test_a_code_that_is_no_icd_code_matches_whole_parts_only():
     ],
 )
 def test_any_disease_is_given_by_a_node_above_its_codes(node):
-    found = rows(stay(1, 11, 0, 2, "I10"), stay(1, 12, 50, 52, HF), node=node, name="failing heart")
+    found = rows(stay(1, 11, 0, 2, "I10"), stay(1, 12, 50, 52, HF), node=node, called="failing heart")
     assert found == [(2, ["failing heart within 365 d"], [])]
 
 
@@ -237,3 +237,7 @@ def test_the_flow_says_in_words_what_each_criterion_left():
 
 def test_an_outcome_is_described_in_words():
     assert onset.describe(OUTCOME) == "Heart failure within 365 days"
+
+
+def test_no_setting_hides_the_name_of_the_task():
+    assert "name" not in Config().to_dict()

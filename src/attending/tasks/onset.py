@@ -79,7 +79,7 @@ class Config(Files):
                           atrial_fibrillation, copd, depression, dementia, myocardial_infarction, pancreatic_cancer
     codes                 in its place: event codes or their beginnings, such as `DIAGNOSIS//ICD//10//I50`
     node                  in its place, or beside `codes`: terms above the codes, such as `CCS/108` or `ICD10CM/I50`
-    name                  how a disease given by codes or nodes is called
+    called                what a disease given by codes or nodes is called
     prior                 further codes, or beginnings, that rule a subject out but are no onset
     vocabularies          vocabulary files of one's own that know what is below a node
     n_codes               2: a code counts only if one on a later day confirms it
@@ -96,7 +96,7 @@ class Config(Files):
     disease: str = "heart_failure"
     codes: Several = ()
     node: Several = ()
-    name: str = ""
+    called: str = ""
     prior: Several = ()
     vocabularies: Path | None = None
     n_codes: int = Field(default=1, ge=1, le=2)
@@ -190,7 +190,7 @@ def _name(config: Config) -> str:
     given = (*config.codes, *config.node)
     if not given:
         return config.disease
-    return config.name or " or ".join(one.replace("//", "/").rpartition("/")[2] for one in given)
+    return config.called or " or ".join(one.replace("//", "/").rpartition("/")[2] for one in given)
 
 
 def _kinds(codes: list[str], config: Config) -> dict[str, str]:
