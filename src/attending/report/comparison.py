@@ -17,6 +17,8 @@ from attending.report.names import inline
 Metrics = Mapping[str, Any]
 NOTHING = "–"
 FEW = 100
+ALPHA = 0.05
+MARK = "*"
 SCOPE_NAMES = {ALL: "All outcomes", NEW_ONSET: "New onset", RECURRENT: "Recurrent"}
 THIRD = ((ALL, "auprc"), (ALL, "macro_auprc"), (ALL, "recall_at_10"), (ALL, "brier"))
 ABBREVIATIONS = {"auroc": "AUROC", "auprc": "AUPRC", "ici": "ICI", "f1": "F1", "oe": "O/E"}
@@ -63,11 +65,17 @@ class Card:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A model's result in one scope: its value, difference to the best baseline, gap to the ceiling."""
+    """A model's result in one scope: its value, differences to the best baseline and model, gap to the ceiling.
+
+    A difference survives where Holm's correction for all differences of its column leaves it below `ALPHA`.
+    """
 
     value: Interval
     difference: Interval | None
     gap: Interval | None
+    to_best: Interval | None = None
+    survives: bool = False
+    to_best_survives: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +114,7 @@ def verdict(metrics: Metrics) -> str:
     """Say in one or two plain sentences whether the best model beats the best baseline."""
     model, headline, baseline = best_model(metrics), metrics["headline"], metrics.get("best_baseline")
     name = inline(metric_name(headline))
-    if model in BASELINES:
+    if model in baselines(metrics):
         return f"Only baselines were run. The best of them in {name} is {model}."
     if baseline is None:
         return f"No baseline was run, so nothing shows whether {model} earns its complexity."
@@ -128,8 +136,34 @@ def best_model(metrics: Metrics) -> str:
     """
     if metrics.get("best_model"):
         return str(metrics["best_model"])
-    candidates = [name for name in metrics["models"] if name not in BASELINES]
+    candidates = [name for name in metrics["models"] if name not in baselines(metrics)]
     return _ranked(metrics, candidates or list(metrics["models"]))[0]
+
+
+def baselines(metrics: Metrics) -> list[str]:
+    """Return the names under which baselines stand in the comparison."""
+    return [str(name) for name in metrics.get("baselines", BASELINES)]
+
+
+def multiplicity(metrics: Metrics, key: str = "difference") -> str:
+    """Say in words how many differences of the headline survive Holm's correction, and how they are marked."""
+    reference = metrics.get("best_baseline" if key == "difference" else "best_model")
+    found = [
+        results.get(scope, {}).get(metrics["headline"], {}).get(key)
+        for scope in scopes(metrics)
+        for results in metrics["models"].values()
+    ]
+    corrected = [one["p_holm"] for one in found if one and one.get("p_holm") is not None]
+    if not corrected:
+        return ""
+    n_tested = len([name for name in metrics["models"] if name != reference])
+    columns = "" if len(scopes(metrics)) == 1 else " each column by itself;"
+    n = sum(p <= ALPHA for p in corrected)
+    return (
+        f"{MARK} The difference to {reference} survives Holm's correction for {n_tested} "
+        f"comparison{'' if n_tested == 1 else 's'} (corrected p ≤ {ALPHA}, paired bootstrap of subjects;{columns} "
+        f"{n} of {len(corrected)} do). One without {MARK} may be chance, even where its own interval excludes zero."
+    )
 
 
 def scopes(metrics: Metrics) -> list[str]:
@@ -144,7 +178,7 @@ def rows(metrics: Metrics, metric: str | None = None) -> list[ModelRow]:
     return [
         ModelRow(
             name=name,
-            is_baseline=name in BASELINES,
+            is_baseline=name in baselines(metrics),
             is_best_baseline=name == metrics.get("best_baseline"),
             cells={scope: _cell(metrics, name, scope, metric) for scope in scopes(metrics)},
         )
@@ -188,9 +222,22 @@ def metric_name(metric: str) -> str:
 def _cell(metrics: Metrics, model: str, scope: str, metric: str) -> Cell:
     values = metrics["models"][model].get(scope, {}).get(metric) or {}
     optional = {
-        key: Interval.of(values[key]) if values.get(key) else None for key in ("difference", "gap_to_ceiling")
+        key: Interval.of(values[key]) if values.get(key) else None
+        for key in ("difference", "difference_to_best", "gap_to_ceiling")
     }
-    return Cell(value=Interval.of(values), difference=optional["difference"], gap=optional["gap_to_ceiling"])
+    return Cell(
+        value=Interval.of(values),
+        difference=optional["difference"],
+        gap=optional["gap_to_ceiling"],
+        to_best=optional["difference_to_best"],
+        survives=_survives(values.get("difference")),
+        to_best_survives=_survives(values.get("difference_to_best")),
+    )
+
+
+def _survives(difference: Mapping[str, Any] | None) -> bool:
+    corrected = _number((difference or {}).get("p_holm"))
+    return corrected is not None and corrected <= ALPHA
 
 
 def _ranked(metrics: Metrics, names: list[str]) -> list[str]:

@@ -83,6 +83,7 @@ class Page:
     scopes: dict[str, str]
     ceiling: dict[str, comparison.Interval]
     models: list[comparison.ModelRow]
+    multiplicity: str
     seconds: dict[str, str]
     forest: forest.Forest
     metric_tables: list[MetricTable]
@@ -128,6 +129,7 @@ def page(evidence: Evidence, config: ReportConfig, study: dict[str, Any]) -> Pag
         scopes={scope: comparison.SCOPE_NAMES[scope] for scope in comparison.scopes(metrics)},
         ceiling=comparison.ceiling(metrics),
         models=models,
+        multiplicity=comparison.multiplicity(metrics),
         seconds=about.seconds(),
         forest=forest.forest(metrics),
         metric_tables=[_metric_table(metrics, scope) for scope in comparison.scopes(metrics)],
