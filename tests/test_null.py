@@ -19,7 +19,7 @@ def test_no_model_beats_popularity_and_copy_history_where_nothing_can_be_learned
         models=[
             {"name": "retain", "width": 24, "width_alpha": 24, "width_beta": 24},
             {"name": "transformer", "width": 16, "n_layers": 1, "n_heads": 2},
-            {"name": "logistic_counts", "strengths": [0.03, 0.01]},
+            {"name": "logistic_counts", "strengths": [0.03, 0.01], "sparsities": []},
         ],
         train={"epochs": 2},
         batches={"max_tokens": 96},

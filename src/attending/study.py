@@ -16,7 +16,7 @@ from attending.stages.explain import Config as ExplainConfig
 from attending.tokens.vocabulary import Config as TokenConfig
 from attending.train.loop import Config as TrainConfig
 
-BASELINES = ("popularity", "copy_history", "logistic_counts", "gbm_counts")
+BASELINES = ("popularity", "copy_history", "age_sex", "logistic_counts", "gbm_counts")
 
 
 class Explained(ExplainConfig):

@@ -30,15 +30,15 @@ TINY_MODELS = {
     "transformer": {"width": 8, "n_layers": 1, "n_heads": 2},
     "gru": {"width": 8, "width_state": 8},
     "fading_mean": {"width": 8},
-    "logistic_counts": {"iterations": 4, "strengths": [0.01]},
-    "gbm_counts": {"n_trees": 1, "min_positives": 150},
+    "logistic_counts": {"iterations": 4, "strengths": [0.01], "sparsities": []},
+    "gbm_counts": {"n_trees": 1, "min_positives": 150, "n_leaves": [15], "min_leaf": [20], "learning_rate": [0.1]},
 }
 TINY = {
     "workers": 1,
     "batches": {"max_tokens": 32},
     "evaluate": {"n_replicates": 20, "min_positives": 5},
 }
-BASELINES = ("popularity", "copy_history", "logistic_counts", "gbm_counts")
+BASELINES = ("popularity", "copy_history", "age_sex", "logistic_counts", "gbm_counts")
 
 
 @dataclass(frozen=True)
