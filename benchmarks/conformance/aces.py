@@ -76,7 +76,7 @@ def _rows(task: language.Task, events: pl.DataFrame) -> pl.DataFrame:
 def theirs(task: Path, shards: list[str], folder: str) -> tuple[pl.DataFrame, dict[str, float]]:
     """Return es-aces' rows and what they cost; rows without any time are left out."""
     out = Path(folder) / f"{task.stem}.parquet"
-    command = [python(), str(HERE / "es_aces.py"), str(task), str(out), *shards]
+    command = [python(), "-P", str(HERE / "es_aces.py"), str(task), str(out), *shards]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return pl.read_parquet(out).drop_nulls(KEYS), json.loads(done.stdout)
 
@@ -118,7 +118,7 @@ def at_random(number: int, seed: int = 0) -> Counter[str]:
             cases.append(files)
         path, out = Path(folder) / "cases.json", Path(folder) / "out.json"
         path.write_text(json.dumps(cases), encoding="utf-8")
-        subprocess.run([python(), str(HERE / "es_aces.py"), "--cases", str(path), str(out)], check=True)
+        subprocess.run([python(), "-P", str(HERE / "es_aces.py"), "--cases", str(path), str(out)], check=True)
         for (task, events), other in zip(made, json.loads(out.read_text()), strict=True):
             _judge(task, events, other, answers)
     return answers
