@@ -128,6 +128,14 @@ def test_yearly_asks_at_the_end_of_each_year_on_record():
     assert frame["label_codes"].to_list() == [[], [OUTCOME]]
 
 
+def test_complete_records_know_that_nothing_happened_until_they_end():
+    records = (stay(1, 11, 10, 12, "I10"),)
+    complete = {"follow_up": "complete", "until": "2151-12-31"}
+    assert rows(*records, **complete) == [(12, [], [])]
+    assert rows(*records, **complete, horizon_days=1000) == [(12, [], ["heart_failure within 1000 d"])]
+    assert rows(*records, index="yearly", follow_up="complete", until="2150-12-31") == []
+
+
 def test_an_old_infarction_rules_out_and_is_no_onset():
     new = (stay(1, 11, 0, 2, "I10"), stay(1, 12, 50, 52, "I252"), seen(1, 900))
     assert rows(*new, disease="myocardial_infarction") == [

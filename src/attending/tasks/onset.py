@@ -159,7 +159,10 @@ def label(events: pl.DataFrame, config: Config) -> Labelled:
         earliest = samples.sort(SUBJECT_ID, PREDICTION_TIME, VISIT_ID)
         samples = flow.note("the first of each subject", earliest.unique(SUBJECT_ID, keep="first"))
     samples = with_follow_up(samples, events, config.follow_up, config.until)
-    later = col(LAST_SEEN).is_null() | (col(LAST_SEEN) > col(PREDICTION_TIME))
+    again = col(PREDICTION_TIME) + pl.duration(
+        seconds=1
+    )  # an index in the last second of complete data has no future
+    later = col(LAST_SEEN).is_null() | (col(LAST_SEEN) >= again)
     samples = flow.note("and seen again", samples.filter(later))
     samples = samples.join(
         onsets(found, config.n_codes, config.confirm_within_days), on=SUBJECT_ID, how="left"
