@@ -55,17 +55,18 @@ def best_baseline(
 
     Held-out data have no say. Where tuning data cannot decide, the first of `BASELINES` is taken.
     """
-    return _best([name for name in BASELINES if name in predictions], tuning, predictions, config)
+    return best_of([name for name in BASELINES if name in predictions], tuning, predictions, config)
 
 
 def best_model(tuning: Samples, predictions: Mapping[str, Array], config: Config) -> str | None:
     """Return the model, no baseline, with the highest AUROC on tuning data; the first where they cannot decide."""
-    return _best([name for name in predictions if name not in BASELINES], tuning, predictions, config)[0]
+    return best_of([name for name in predictions if name not in BASELINES], tuning, predictions, config)[0]
 
 
-def _best(
+def best_of(
     present: list[str], tuning: Samples, predictions: Mapping[str, Array], config: Config
 ) -> tuple[str | None, str | None]:
+    """Return which of `present` has the highest AUROC on tuning data, and what decided: `tuning` or `order`."""
     scores = {name: _tuning_auroc(tuning, predictions[name], config) for name in present}
     decided = {name: value for name, value in scores.items() if math.isfinite(value)}
     if decided:
