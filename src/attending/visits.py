@@ -13,6 +13,7 @@ from attending.schema import ADMISSION, CODE, DISCHARGE, SUBJECT_ID, TIME, VISIT
 
 START = "visit_start"
 END = "visit_end"
+ENCOUNTER, ENCOUNTER_END = "ENCOUNTER", "ENCOUNTER_END"
 
 
 def with_visit_ids(events: pl.DataFrame) -> pl.DataFrame:
@@ -40,19 +41,21 @@ def with_visit_ids(events: pl.DataFrame) -> pl.DataFrame:
 def stays(events: pl.DataFrame) -> pl.DataFrame:
     """Return one row a visit: subject_id, visit_id, visit_start, visit_end, sorted by subject and start.
 
-    A visit starts at its admission and ends at its discharge where it has those events, else at its first and
-    last event.
+    A visit starts at its admission and ends at its discharge where it has those events; else where `ENCOUNTER` and
+    `ENCOUNTER_END` say, if they do; else at its first and last event.
     """
-    admitted = pl.when(is_code(ADMISSION)).then(TIME).alias("admitted")
-    discharged = pl.when(is_code(DISCHARGE)).then(TIME).alias("discharged")
+    bounds = {"admitted": ADMISSION, "discharged": DISCHARGE, "begun": ENCOUNTER, "left": ENCOUNTER_END}
+    moments = [pl.when(is_code(code)).then(TIME).alias(name) for name, code in bounds.items()]
+    # An admission may follow an encounter in the emergency department, which ends long before the visit.
+    left = pl.when(pl.col("admitted").is_null().all()).then(pl.col("left").max())
     return (
         events.lazy()
         .filter(pl.col(VISIT_ID).is_not_null() & pl.col(TIME).is_not_null())
-        .select(SUBJECT_ID, VISIT_ID, TIME, admitted, discharged)
+        .select(SUBJECT_ID, VISIT_ID, TIME, *moments)
         .group_by(SUBJECT_ID, VISIT_ID)
         .agg(
-            pl.coalesce(pl.col("admitted").min(), pl.col(TIME).min()).alias(START),
-            pl.coalesce(pl.col("discharged").max(), pl.col(TIME).max()).alias(END),
+            pl.coalesce(pl.col("admitted").min(), pl.col("begun").min(), pl.col(TIME).min()).alias(START),
+            pl.coalesce(pl.col("discharged").max(), left, pl.col(TIME).max()).alias(END),
         )
         .sort(SUBJECT_ID, START, END, VISIT_ID)
         .collect()
