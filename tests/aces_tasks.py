@@ -28,7 +28,7 @@ def labelled(events: pl.DataFrame, asked: dict[str, Any], **settings: Any) -> pl
 
 
 def plainly(events: pl.DataFrame, asked: dict[str, Any]) -> list[tuple[int, datetime, datetime, int]]:
-    """Return subject, trigger, prediction and count of the label: one trigger, one window and one time after another."""
+    """Return subject, trigger, prediction and count of the label, one trigger and window after another."""
     rows = []
     for subject in sorted(set(events["subject_id"])):
         mine = events.filter((pl.col("subject_id") == subject) & pl.col("time").is_not_null())

@@ -30,6 +30,7 @@ from attending.schema import (
     HISTORY_CODES,
     LABEL_CODES,
     MICROSECONDS,
+    NUMERIC_VALUE,
     PREDICTION_TIME,
     SUBJECT_ID,
     TIME,
@@ -135,6 +136,12 @@ def check(config: Config, codes: list[str]) -> None:
     matching.check(parse(config), codes)
 
 
+def columns(config: Config) -> list[str]:
+    """Return the columns of the events that the task looks at: the others need not be read."""
+    others = [column for one in parse(config).plain for column, _ in one.columns]
+    return list(dict.fromkeys([SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME, *others]))
+
+
 def label(events: pl.DataFrame, config: Config) -> Labelled:
     """Label one shard of events.
 
@@ -142,6 +149,8 @@ def label(events: pl.DataFrame, config: Config) -> Labelled:
         TaskError: if a label's window opens at or before the prediction, or a column is absent.
     """
     task = parse(config)
+    wanted = columns(config)
+    events = events.select(column for column in events.columns if column in wanted)
     found = record.read(events, task)
     samples, steps = executor.realize(found, task)
     if config.overlap == "refuse" and samples.opens.any():
@@ -175,7 +184,7 @@ def outcome_of_code(codes: list[str], config: Config) -> dict[str, str]:
     return matching.instances(parse(config), codes)
 
 
-def describe(outcome: str) -> str:
+def describe(outcome: str, config: Config) -> str:
     """Return the outcome in words."""
     return outcome.replace("_", " ").capitalize()
 

@@ -95,9 +95,9 @@ def read(events: pl.DataFrame, task: Task) -> Record:
     events = events.select(column for column in columns if column in events.columns)
     static = events.filter(pl.col(TIME).is_null()) if events[TIME].null_count() else events.clear()
     dated = events.filter(pl.col(TIME).is_not_null()) if not static.is_empty() else events
-    if not dated.select(SUBJECT_ID, TIME).equals(dated.select(SUBJECT_ID, TIME).sort(SUBJECT_ID, TIME)):
-        dated = dated.sort(SUBJECT_ID, TIME, maintain_order=True)
     owner, moment = dated[SUBJECT_ID].to_numpy(), dated[TIME].to_physical().to_numpy()
+    if not _sorted(owner, moment):
+        return read(events.sort(SUBJECT_ID, TIME, maintain_order=True), task)
     new = np.ones(len(owner), dtype=bool)
     new[1:] = (owner[1:] != owner[:-1]) | (moment[1:] != moment[:-1])
     place = np.cumsum(new) - 1
@@ -124,6 +124,11 @@ def read(events: pl.DataFrame, task: Task) -> Record:
     for name in _special(task):
         record.marks[name] = Marks.once(_special_places(name, record))
     return record
+
+
+def _sorted(owner: Integers, moment: Integers) -> bool:
+    same = owner[1:] == owner[:-1]
+    return bool(np.all((owner[1:] > owner[:-1]) | (same & (moment[1:] >= moment[:-1]))))
 
 
 def _counted(places: Integers) -> Marks:
