@@ -9,7 +9,7 @@ import sys
 from cyclopts import App
 
 from attending import __version__
-from attending.cli import describe, records, run, stages
+from attending.cli import compare, describe, records, run, stages
 from attending.errors import AttendingError
 
 app = App(
@@ -32,6 +32,7 @@ for command in (
     stages.evaluate,
     stages.explain,
     stages.report,
+    compare.compare,
 ):
     app.command(command)
 app.command(describe.list_components, name="list")

@@ -145,11 +145,11 @@ def baselines(metrics: Metrics) -> list[str]:
     return [str(name) for name in metrics.get("baselines", BASELINES)]
 
 
-def multiplicity(metrics: Metrics, key: str = "difference") -> str:
+def multiplicity(metrics: Metrics) -> str:
     """Say in words how many differences of the headline survive Holm's correction, and how they are marked."""
-    reference = metrics.get("best_baseline" if key == "difference" else "best_model")
+    reference = metrics.get("best_baseline")
     found = [
-        results.get(scope, {}).get(metrics["headline"], {}).get(key)
+        results.get(scope, {}).get(metrics["headline"], {}).get("difference")
         for scope in scopes(metrics)
         for results in metrics["models"].values()
     ]
