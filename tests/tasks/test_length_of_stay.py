@@ -111,4 +111,4 @@ def test_each_kind_says_what_it_predicts() -> None:
 def test_outcomes_are_described_in_words() -> None:
     names = ["length_of_stay", "stay_over_3_days", "stay_of_2_to_3_days"]
     words = ["Length of stay in days", "A stay over 3 days", "A stay of 2 to 3 days"]
-    assert [length_of_stay.describe(name) for name in names] == words
+    assert [length_of_stay.describe(name, length_of_stay.Config()) for name in names] == words

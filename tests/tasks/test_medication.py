@@ -62,7 +62,7 @@ def test_a_drug_of_two_ingredients_is_an_outcome_of_its_own() -> None:
     code = "MEDICATION//Acetaminophen 325 MG / oxyCODONE 5 MG Oral Tablet"
     found = medication.outcome_of_code([code], medication.Config())
     assert found == {code: "INGREDIENT/acetaminophen + INGREDIENT/oxycodone"}
-    assert medication.describe(found[code]) == "acetaminophen and oxycodone"
+    assert medication.describe(found[code], medication.Config()) == "acetaminophen and oxycodone"
 
 
 def test_levels_of_atc_and_drugs_named_by_code_come_from_the_codes_of_the_events(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_levels_of_atc_and_drugs_named_by_code_come_from_the_codes_of_the_events
         for level in ("ingredient", "atc1", "atc2", "atc3", "atc4", "atc5")
     }
     assert list(levels.values()) == [parents[0], "ATC/C", "ATC/C03", "ATC/C03C", "ATC/C03CA", "ATC/C03CA01"]
-    assert medication.describe(levels["atc3"]) == "ATC C03C"
+    assert medication.describe(levels["atc3"], medication.Config()) == "ATC C03C"
 
 
 def test_a_level_that_no_drug_has_is_refused_and_says_what_helps(tmp_path: Path) -> None:
@@ -90,4 +90,4 @@ def test_a_level_that_no_drug_has_is_refused_and_says_what_helps(tmp_path: Path)
 def test_codes_as_they_stand_may_be_predicted() -> None:
     labels = medication.label(EVENTS, medication.Config(level="code")).frame
     assert labels["label_codes"].to_list() == [[LASIX, HEPARIN]]
-    assert medication.describe(HEPARIN) == "START Heparin"
+    assert medication.describe(HEPARIN, medication.Config()) == "START Heparin"

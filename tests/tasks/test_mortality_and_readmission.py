@@ -131,7 +131,7 @@ def test_several_windows_give_an_outcome_each() -> None:
     labels = readmission.label(events, config).frame
     assert labels["label_codes"].to_list() == [["readmission_within_90_days"], []]
     assert readmission.target(config) == "multilabel"
-    assert readmission.describe(MONTH) == "Readmission to hospital within 30 days"
+    assert readmission.describe(MONTH, readmission.Config()) == "Readmission to hospital within 30 days"
 
 
 def test_readmission_stands_before_the_codes_that_the_discharge_assigns() -> None:

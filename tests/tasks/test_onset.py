@@ -244,7 +244,7 @@ def test_the_flow_says_in_words_what_each_criterion_left():
 
 
 def test_an_outcome_is_described_in_words():
-    assert onset.describe(OUTCOME) == "Heart failure within 365 days"
+    assert onset.describe(OUTCOME, onset.Config()) == "Heart failure within 365 days"
 
 
 def test_no_setting_hides_the_name_of_the_task():

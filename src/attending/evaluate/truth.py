@@ -30,6 +30,8 @@ from attending.schema import (
     VISIT_ID,
 )
 
+GROUPED = ("full", "three_character", "ccs")
+SIMULATED_DAYS = 30.0  # within which the simulator says who is readmitted
 VISIT_TASKS = {"mortality": DEATH_PROBABILITY, "readmission": READMISSION_PROBABILITY}
 
 
@@ -43,10 +45,21 @@ def ceiling(truth: Path, samples: pl.DataFrame, outcomes: list[str], task: dict[
     if not any(folder.glob("*.parquet")):  # a null cohort has no truth
         return None
     if task.get("name") in VISIT_TASKS:
-        return _of_visits(truth, samples, VISIT_TASKS[task["name"]])
-    if "vocabulary" in task:
+        return (
+            _of_visits(truth, samples, VISIT_TASKS[task["name"]]) if _as_simulated(task, outcomes) else None
+        )
+    if task.get("vocabulary") in GROUPED and not task.get("groups") and not task.get("icd9"):
         return _of_conditions(truth, samples, outcomes, task["vocabulary"])
     return None
+
+
+def _as_simulated(task: dict[str, Any], outcomes: list[str]) -> bool:
+    """Say whether the task asks what the simulator draws: death in hospital, or readmission in its window."""
+    in_hospital = task.get("window", "in_hospital") == "in_hospital"
+    days = task.get("days", SIMULATED_DAYS)
+    return len(outcomes) == 1 and (
+        in_hospital if task["name"] == "mortality" else days in (SIMULATED_DAYS, [SIMULATED_DAYS])
+    )
 
 
 def combine(probability: Array, shares: Array) -> Floats:

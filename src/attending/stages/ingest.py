@@ -280,7 +280,8 @@ def _finish(
     for unfinished in work.out.rglob(".*.tmp"):
         unfinished.unlink()
     published = sum(one.height for one in given)
-    return _counts(ledger, events, shards, n_subjects, n_codes) | {"published_splits": published}
+    counts = _counts(ledger, events, shards, n_subjects, n_codes)
+    return counts | ({"published_splits": published} if published else {})
 
 
 # Rows that are kept --------------------------------------------------------------------------------

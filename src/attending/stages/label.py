@@ -131,7 +131,7 @@ def _outcomes(labels: pl.LazyFrame, splits: pl.DataFrame, task: str, config: Set
             f"the task '{task}' has no outcome that at least {minimum} training subjects have: "
             "use more data, or lower task.min_train_subjects"
         )
-    describe = registry.load("tasks", task).describe
+    describe = partial(registry.load("tasks", task).describe, config=config)
     named = counts.with_columns(pl.col(OUTCOME).map_elements(describe, pl.String).alias("description"))
     return OUTCOMES.check(named.select(list(OUTCOMES.columns)), "the outcomes")
 

@@ -88,7 +88,7 @@ def outcome_of_code(codes: list[str], config: Config) -> dict[str, str]:
     return {}
 
 
-def describe(outcome: str) -> str:
+def describe(outcome: str, config: Config) -> str:
     """Return the outcome in words."""
     return "Death within the horizon"
 

@@ -115,7 +115,7 @@ def outcome_of_code(codes: list[str], config: Config) -> dict[str, str]:
     return {code: _AND.join(some) for code, some in found.items() if some}
 
 
-def describe(outcome: str) -> str:
+def describe(outcome: str, config: Config) -> str:
     """Return the outcome in words."""
     if outcome.startswith(MEDICATION + SEPARATOR):
         return outcome.removeprefix(MEDICATION + SEPARATOR).replace(SEPARATOR, " ")

@@ -114,7 +114,7 @@ def outcome_of_code(codes: list[str], config: Config) -> dict[str, str]:
     return {code: outcomes[name] for code, name in names.items() if name in outcomes}
 
 
-def describe(outcome: str, config: Config | None = None) -> str:
+def describe(outcome: str, config: Config) -> str:
     """Return the outcome in words; those of a user's file need the settings that name it."""
     if config is not None:
         file = {"phecode": config.phecodes, "ccs_multi_level": config.ccs_levels}.get(config.vocabulary)

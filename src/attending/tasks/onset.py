@@ -182,7 +182,7 @@ def outcome_of_code(codes: list[str], config: Config) -> dict[str, str]:
     return {}
 
 
-def describe(outcome: str) -> str:
+def describe(outcome: str, config: Config) -> str:
     """Return the outcome in words."""
     name, _, days = outcome.rpartition(_WITHIN)
     title = DEFINITIONS[name].title if name in DEFINITIONS else name.replace("_", " ")

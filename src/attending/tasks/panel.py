@@ -76,6 +76,6 @@ def outcome_of_code(codes: list[str], config: Config) -> dict[str, str]:
     return {code: code for code in codes if code == config.codes or code.startswith(below)}
 
 
-def describe(outcome: str) -> str:
+def describe(outcome: str, config: Config) -> str:
     """Return the outcome in words."""
     return outcome.rsplit(SEPARATOR, 1)[-1].replace("_", " ").capitalize()

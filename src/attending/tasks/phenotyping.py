@@ -112,7 +112,7 @@ def outcome_of_code(codes: list[str], config: Config) -> dict[str, str]:
     return {code: conditions[0] for code, conditions in found.items() if conditions}
 
 
-def describe(outcome: str) -> str:
+def describe(outcome: str, config: Config) -> str:
     """Return the condition in words, and whether it is acute, chronic or mixed."""
     title, course = CONDITIONS[outcome.removeprefix(PREFIX + SEPARATOR)]
     return f"{title} ({course})"

@@ -136,7 +136,7 @@ def outcome_of_code(codes: list[str], config: Config) -> dict[str, str]:
     return {}
 
 
-def describe(outcome: str) -> str:
+def describe(outcome: str, config: Config) -> str:
     """Return the outcome in words."""
     return f"Readmission to hospital within {outcome.removeprefix(_WITHIN).replace('_', ' ')}"
 
