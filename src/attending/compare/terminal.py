@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from rich.table import Table as Drawn
 
 
+UNLIMITED = 10_000
+
+
 def show(result: dict[str, Any], console: "Console") -> None:
     """Print the comparison."""
     print_table(table(result), console)
@@ -17,7 +20,7 @@ def show(result: dict[str, Any], console: "Console") -> None:
 def print_table(laid_out: Table, console: "Console") -> None:
     """Print a table and its notes: on a narrow terminal, each group of columns is a table of its own."""
     whole = draw(laid_out, range(len(laid_out.columns)))
-    fits = console.measure(whole).maximum <= console.width
+    fits = console.measure(whole, options=console.options.update(width=UNLIMITED)).maximum <= console.width
     for columns in [range(len(laid_out.columns))] if fits else _groups(laid_out):
         console.print(draw(laid_out, columns))
     for note in laid_out.notes:

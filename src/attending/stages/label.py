@@ -34,9 +34,17 @@ KIND = "labels"
 
 
 def label(
-    events: Path, out: Path, *, task: Component, engine: Engine, splits: Path | None = None
+    events: Path,
+    out: Path,
+    *,
+    task: Component,
+    engine: Engine,
+    splits: Path | None = None,
+    outcomes: Path | None = None,
 ) -> Manifest:
     """Label every sample of a task, and fit the list of outcomes on the training split.
+
+    `outcomes` is another label artifact of the task, whose outcomes are then taken as they are.
 
     A task with a `check(config, codes)` is given all codes of the data set first, and may refuse them.
 
@@ -49,7 +57,8 @@ def label(
     recipe = Recipe(
         kind=KIND,
         config={"task": {"name": task.name} | config.to_dict(), "target": target},
-        parents={"events": read_manifest(events, "events").fingerprint} | splits_parent(splits),
+        parents={"events": read_manifest(events, "events").fingerprint} | splits_parent(splits)
+        | ({} if outcomes is None else {"outcomes": read_manifest(outcomes, KIND).fingerprint}),
     )
     if is_current(out, recipe):
         return read_manifest(out, KIND)
@@ -62,12 +71,15 @@ def label(
         work = partial(_label_shard, out=writer.path, task=task.name, config=config)
         flows = engine.map(work, shards, "labelling")
         labels = pl.scan_parquet(writer.path / "data" / "*.parquet")
-        outcomes = _outcomes(labels, read_splits(splits or events), task.name, config)
-        write_atomic(writer.path / "outcomes.parquet", outcomes.write_parquet)
+        if outcomes is None:
+            known = _outcomes(labels, read_splits(splits or events), task.name, config)
+        else:
+            known = read_outcomes(outcomes)
+        write_atomic(writer.path / "outcomes.parquet", known.write_parquet)
         write_json(writer.path / "flow.json", _add(flows))
         n_samples = labels.select(pl.len()).collect().item()
         n_subjects = labels.select(pl.col(SUBJECT_ID).n_unique()).collect().item()
-        writer.counts = {"samples": n_samples, "subjects": n_subjects, "outcomes": outcomes.height}
+        writer.counts = {"samples": n_samples, "subjects": n_subjects, "outcomes": known.height}
     return read_manifest(out, KIND)
 
 

@@ -35,6 +35,7 @@ from attending.schema import (
 )
 from attending.stages.label import read_labels, read_outcomes
 from attending.stages.train import ORIGIN_FILE, OUTCOMES_FILE
+from attending.stages.tokenize import VOCABULARY
 from attending.tokens.store import TokenStore
 
 KIND = "predictions"
@@ -109,7 +110,8 @@ def open_samples(model: Path, tokens: Path, samples: pl.DataFrame) -> tuple[Samp
     `samples` needs subject_id and prediction_time only.
     """
     manifest = read_manifest(model, "model")
-    if manifest.parents["tokens"] != read_manifest(tokens, "tokens").fingerprint:
+    of_tokens = read_manifest(tokens, "tokens")
+    if manifest.parents["tokens"] not in (of_tokens.fingerprint, of_tokens.parents.get(VOCABULARY)):
         raise ArtifactError(f"the model {model} was trained on another vocabulary than that of {tokens}")
     if LABEL_CODES not in samples.columns:
         samples = samples.with_columns(pl.lit([], dtype=pl.List(pl.String)).alias(LABEL_CODES))

@@ -24,31 +24,48 @@ from attending.tokens.store import encode_shard, join_shards
 from attending.tokens.vocabulary import Config, Counts, Vocabulary, build, count
 
 KIND = "tokens"
+VOCABULARY = "vocabulary"
 VOCABULARY_FILE = "vocabulary.parquet"
 
 
 def tokenize(
-    events: Path, out: Path, *, config: Config, engine: Engine, splits: Path | None = None
+    events: Path,
+    out: Path,
+    *,
+    config: Config,
+    engine: Engine,
+    splits: Path | None = None,
+    vocabulary: Path | None = None,
 ) -> Manifest:
-    """Fit the vocabulary on the training split and write every subject's history as tokens."""
+    """Fit the vocabulary on the training split and write every subject's history as tokens.
+
+    `vocabulary` is another tokens artifact, whose vocabulary is then taken as it is: models that know it can read
+    these histories.
+    """
     parents = {"events": read_manifest(events, "events").fingerprint} | splits_parent(splits)
+    if vocabulary is not None:
+        parents[VOCABULARY] = read_manifest(vocabulary, KIND).fingerprint
     recipe = Recipe(kind=KIND, config=config.to_dict(), parents=parents)
     if is_current(out, recipe):
         return read_manifest(out, KIND)
     shards = sorted((events / "data").glob("*.parquet"))
     with writing(out, recipe) as writer:
-        counts = engine.map(partial(_count, splits=splits or events, config=config), shards, "counting codes")
-        vocabulary = build(counts, config, _descriptions(events))
-        write_atomic(writer.path / VOCABULARY_FILE, vocabulary.table.write_parquet)
+        if vocabulary is None:
+            count_shard = partial(_count, splits=splits or events, config=config)
+            counts = engine.map(count_shard, shards, "counting codes")
+            known = build(counts, config, _descriptions(events))
+        else:
+            known = read_vocabulary(vocabulary)
+        write_atomic(writer.path / VOCABULARY_FILE, known.table.write_parquet)
         work = partial(
             _encode,
             splits=splits or events,
             staging=writer.path / "staging",
             config=config,
-            vocabulary=vocabulary.table,
+            vocabulary=known.table,
         )
         parts = engine.map(work, shards, "writing tokens")
-        writer.counts = join_shards(parts, writer.path) | {"tokens": len(vocabulary)}
+        writer.counts = join_shards(parts, writer.path) | {"tokens": len(known)}
         for part in parts:
             for file in part.iterdir():
                 file.unlink()
