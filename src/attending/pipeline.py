@@ -212,8 +212,33 @@ class Study:
         for one in self.config.explain:
             work = partial(self._explain, one, self._attributions(one))
             _told(f"explain {one.model} by {one.explainer.name}", work)
+        _told("audit", self.audit)
         _told("report", self._report)
         return self.report_file
+
+    def audit(self, *, everything: bool = False, again: bool = False) -> Manifest:
+        """Check the study's artifacts against leakage; with `everything`, train on shuffled labels too.
+
+        `again` checks anew what is up to date.
+        """
+        from attending.stages.audit import audit
+
+        cheapest = [name for name in ("logistic_counts", *self.components) if name in self.components][:1]
+        first = [one.name for one in self.config.models[:1]]
+        return audit(
+            events=self.folder / "events",
+            splits=self.folder / "splits",
+            labels=self.folder / "labels",
+            tokens=self.folder / "tokens",
+            models={name: self.model_folder(name) for name in self.components},
+            out=self.folder / "audit",
+            config=self.config.audit,
+            engine=self.engine,
+            retrained=list(dict.fromkeys([*cheapest, *first])),
+            everything=everything,
+            again=again,
+            seed=self.config.seed,
+        )
 
     def _report(self) -> Manifest:
         from attending.stages.report import report

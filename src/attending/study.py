@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from attending import config as settings
+from attending.audit.config import Config as AuditConfig
 from attending.config import Component, Settings
 from attending.data.batches import Config as BatchConfig
 from attending.errors import ConfigError, nearest
@@ -63,6 +64,7 @@ class StudyConfig(Settings):
     train_each: dict[str, dict[str, Any]] = Field(default_factory=dict)
     evaluate: EvaluateConfig = EvaluateConfig()
     explain: tuple[Explained, ...] = ()
+    audit: AuditConfig = AuditConfig()
     report: ReportConfig = ReportConfig()
 
     @field_validator("source", "task", mode="before")

@@ -9,7 +9,7 @@ import sys
 from cyclopts import App
 
 from attending import __version__
-from attending.cli import compare, describe, records, run, stages
+from attending.cli import audit, compare, describe, records, run, stages
 from attending.errors import AttendingError
 
 app = App(
@@ -33,6 +33,7 @@ for command in (
     stages.explain,
     stages.report,
     compare.compare,
+    audit.audit,
 ):
     app.command(command)
 app.command(describe.list_components, name="list")
@@ -45,9 +46,13 @@ os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; a mistake is answered in words, never with a stack trace."""
+    """Run one command; a mistake is answered in words, never with a stack trace.
+
+    A command that finds something wrong returns its exit code.
+    """
+    code: object = 0
     try:
-        app(arguments, result_action="return_value")
+        code = app(arguments, result_action="return_value")
     except AttendingError as error:
         print(f"attending: {error}", file=sys.stderr)
         return 2
@@ -56,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("attending: stopped; the same command goes on where it was", file=sys.stderr)
         return 130
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":
