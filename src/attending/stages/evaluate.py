@@ -1,5 +1,6 @@
 """Predictions → metrics with intervals: every model on the same held-out samples, against the best baseline."""
 
+import math
 import os
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -28,6 +29,7 @@ from attending.evaluate.comparison import (
     best_model,
     headline_metric,
     long_table,
+    number,
     summarise,
 )
 from attending.evaluate.config import CONFIDENCE, Config
@@ -39,6 +41,7 @@ from attending.evaluate.per_outcome import per_outcome
 from attending.evaluate.reading import Cohort, Predictions, by_model, read_cohort, read_outcomes
 from attending.evaluate.samples import Samples
 from attending.evaluate.scores import Scores, score
+from attending.evaluate.sets import f1_threshold
 from attending.evaluate.thresholds import thresholds
 from attending.evaluate.truth import ceiling
 from attending.metrics.ranking import n_without_positive
@@ -127,6 +130,7 @@ class _Work:
     tables: dict[str, pl.DataFrame] = field(default_factory=dict)
     curves: dict[str, list[dict[str, Any] | None]] = field(default_factory=dict)
     thresholds: dict[str, Any] = field(default_factory=dict)
+    f1_thresholds: dict[str, float] = field(default_factory=dict)
 
     def add(self, model: str, probability: Array, executor: Executor, of_tuning: Array | None = None) -> None:
         """Score one model."""
@@ -135,7 +139,10 @@ class _Work:
             executor.submit(curves, self.samples, probability, population, self.bootstrap, confidence)
             for population in populations(self.samples)
         ]
-        scores = score(self.samples, probability, self.bootstrap, self.config, executor)
+        if not self.samples.is_binary and of_tuning is not None:
+            self.f1_thresholds[model] = f1_threshold(self.tuning, of_tuning)
+        at = self.f1_thresholds.get(model, math.nan)
+        scores = score(self.samples, probability, self.bootstrap, self.config, executor, at)
         self.scores[model] = scores
         self.tables[model] = per_outcome(model, self.samples, probability, scores, self.outcomes, confidence)
         self.curves[model] = [curve.result() for curve in drawn]
@@ -197,6 +204,7 @@ def _write(folder: Path, head: dict[str, Any], work: _Work, best: str | None) ->
             "definitions": {name: vars(definition(name)) for name in metrics},
             "models": {model: scopes for model, scopes in summary.items() if model != CEILING},
             "thresholds": dict(sorted(work.thresholds.items())),
+            "f1_thresholds": {model: number(at) for model, at in sorted(work.f1_thresholds.items())},
         },
     )
     write_json(folder / "curves.json", _curves(work))
