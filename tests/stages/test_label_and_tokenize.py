@@ -7,6 +7,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from attending import registry
 from attending.artifact import read_manifest
 from attending.config import Component
 from attending.engine.local import Local
@@ -31,9 +32,15 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "events"
 
 
-@pytest.mark.parametrize("task", ["next_diagnoses", "mortality", "readmission"])
-def test_the_meds_view_of_labels_passes_the_meds_schema(events: Path, tmp_path: Path, task: str) -> None:
-    label(events, tmp_path / "labels", task=Component(name=task), engine=ENGINE)
+DAYS_OF_STAY = Component(name="length_of_stay", kind="days")
+ASKED = [DAYS_OF_STAY, *(Component(name=name) for name in registry.names("tasks") if name != "aces")]
+
+
+@pytest.mark.parametrize("task", ASKED, ids=str)
+def test_the_meds_view_of_labels_passes_the_meds_schema(
+    events: Path, tmp_path: Path, task: Component
+) -> None:
+    label(events, tmp_path / "labels", task=task, engine=ENGINE)
     for path in (tmp_path / "labels" / "meds").glob("*.parquet"):
         table = pq.read_table(path)
         meds.LabelSchema.validate(table)
