@@ -6,6 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from attending.cli.given import Workers, component_of, engine_of, given_by
+
 PrintJson = Annotated[bool, Parameter(name="--json", negative="", help="Print what was found as JSON.")]
 
 
@@ -52,3 +54,78 @@ def compare(
         say(f"written to {out}: comparison.html, .csv, .tex, .json, and metrics.csv")
     if json_:
         print(json.dumps(result, default=str))
+
+
+def validate(
+    run: Path,
+    /,
+    *overrides: str,
+    data: Path | None = None,
+    source: str | None = None,
+    events: Path | None = None,
+    out: Path | None = None,
+    vocabularies: Path | None = None,
+    seed: int = 0,
+    workers: Workers = None,
+    json_: PrintJson = False,
+) -> None:
+    """Validate the models of a run on another data set, which nothing is fitted on.
+
+    Parameters
+    ----------
+    run
+        The output folder of a study.
+    overrides
+        Settings of the source, `source.…`.
+    data
+        A folder of raw files of the other data set.
+    source
+        What those files are: see `attending list sources`.
+    events
+        In place of both, an events artifact of the other data set.
+    out
+        The folder to write; `validation/` and the name of the data within the run by default.
+    vocabularies
+        A folder of terminology files that name codes, as the run had.
+    seed
+        The seed of the bootstrap and of the folds of the domain classifier.
+    """
+    from rich.console import Console
+
+    from attending.compare.terminal import print_table
+    from attending.compare.validation import as_table
+    from attending.errors import ConfigError
+    from attending.progress import say
+    from attending.report.comparison import Interval
+    from attending.stages.ingest import ingest
+    from attending.stages.validate import validate as stage
+
+    if (data is None) == (events is None) or (data is None) != (source is None):
+        raise ConfigError("expected the other data as --data FOLDER --source NAME, or as --events EVENTS")
+    given = given_by(overrides, "source")
+    place = out or run / "validation" / (data or events or run).name
+    engine = engine_of(workers, "", place, *([data] if data else []))
+    if data is not None:
+        events = place / "events"
+        ingest(
+            component_of(source or "", given["source"]),
+            data,
+            events,
+            engine=engine,
+            vocabularies=vocabularies,
+        )
+    assert events is not None
+    stage(run, events, place, engine=engine, seed=seed)
+    engine.close()
+    text = (place / "validation" / "validation.json").read_text(encoding="utf-8")
+    result = json.loads(text)
+    print_table(as_table(result), Console(stderr=True))
+    area, codes = Interval.of(result["domain"]["auroc"]), result["codes"]
+    say(f"\nTelling the two data sets apart: AUROC {area.full()}; {result['domain']['words']}.")
+    say(
+        f"Codes unknown to the run: {codes['n_unknown']:,} of {codes['n_codes']:,}, "
+        f"{100 * codes['share_of_events_unknown']:.1f} % of events."
+    )
+    say(f"written to {place / 'validation'}: validation.html, .csv, .json")
+    if json_:
+        print(text)

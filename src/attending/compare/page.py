@@ -78,6 +78,44 @@ def comparison_page(result: dict[str, Any], code_version: str) -> Page:
     )
 
 
+def validation_page(result: dict[str, Any], tables: dict[str, Table], code_version: str) -> Page:
+    """Lay out an external validation; `tables` are the results, the case mix and the prevalences."""
+    area, codes = comparison.Interval.of(result["domain"]["auroc"]), result["codes"]
+    return Page(
+        kicker="External validation",
+        title=f"{result['run']} on other data",
+        lede=f"{len(result['models'])} models of the run, as they were trained there, on all "
+        f"{result['external']['n_samples']:,} samples of {result['external']['n_subjects']:,} other subjects. "
+        "Outcomes, vocabulary and thresholds are the run's own.",
+        sections=[
+            Section(
+                anchor="results",
+                heading="How the models do",
+                about="Best on the other data first.",
+                tables=[tables["results"]],
+            ),
+            Section(
+                anchor="domain",
+                heading="Are they the same kind of patients?",
+                about=f"AUROC of a classifier that tells the two data sets apart: {area.full()}; "
+                f"{result['domain']['words']}.",
+            ),
+            Section(
+                anchor="codes",
+                heading="Codes that the run knows",
+                about=f"Of {codes['n_codes']:,} codes in the other data, {codes['n_known']:,} are in the vocabulary, "
+                f"{codes['n_by_ancestor']:,} fall back to a broader code, and {codes['n_unknown']:,} are unknown: "
+                f"{_percent(codes['share_of_events_unknown'])} of events say nothing to the models.",
+            ),
+            Section(anchor="case-mix", heading="Case mix", about="", tables=[tables["case_mix"]]),
+            Section(
+                anchor="prevalence", heading="How often it happens", about="", tables=[tables["prevalences"]]
+            ),
+        ],
+        code_version=code_version,
+    )
+
+
 def multiverse_sections(result: dict[str, Any]) -> list[Section]:
     """Return a section for each run that was repeated over splits and seeds."""
     return [
@@ -103,6 +141,10 @@ def html(content: Page) -> str:
     )
     style = Markup((REPORT / "style.css").read_text(encoding="utf-8"))  # noqa: S704
     return environment.get_template("page.html").render(page=content, style=style).lstrip()
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _run(run: dict[str, Any]) -> Line:

@@ -22,6 +22,7 @@ from attending.evaluate.bootstrap import Bootstrap
 from attending.evaluate.comparison import BASELINES, best_of, headline_metric, summarise
 from attending.evaluate.config import CONFIDENCE, Config
 from attending.evaluate.definitions import definition
+from attending.evaluate.samples import Samples
 from attending.evaluate.scores import Scores, score
 from attending.evaluate.sets import f1_threshold
 from attending.metrics.ratio import Array
@@ -69,7 +70,8 @@ def compare(runs: Sequence[Run], common: Common, *, config: Config, seed: int = 
     tuning, held_out = (Predictions(entries, common, split) for split in (TUNING, HELD_OUT))
     samples = common.samples[HELD_OUT]
     bootstrap = Bootstrap(samples.n_subjects, config.n_replicates, seed)
-    scores = score_all(tuning, held_out, common, config, bootstrap)
+    limits = thresholds(tuning, common.samples[TUNING])
+    scores = score_all(held_out, samples, limits, config, bootstrap)
     baselines = _in_order([entry for entry in entries if entry.model in BASELINES])
     models = [entry.name for entry in entries if entry.model not in BASELINES]
     baseline, decided_by = best_of(baselines, common.samples[TUNING], tuning, config)
@@ -119,20 +121,24 @@ def entries_of(runs: Sequence[Run], common: Common) -> list[Entry]:
     ]
 
 
+def thresholds(tuning: Mapping[str, Array], samples: Samples) -> dict[str, float]:
+    """Return, for each model, the threshold of the weighted F1, chosen on tuning samples; none without any."""
+    return {name: f1_threshold(samples, tuning[name]) for name in tuning} if samples.n else {}
+
+
 def score_all(
-    tuning: Mapping[str, Array],
-    held_out: Mapping[str, Array],
-    common: Common,
+    predictions: Mapping[str, Array],
+    samples: Samples,
+    limits: Mapping[str, float],
     config: Config,
     bootstrap: Bootstrap,
 ) -> dict[str, Scores]:
     """Return the scores of every model, one model's predictions in memory at a time."""
     scores = {}
-    of_tuning, samples = common.samples[TUNING], common.samples[HELD_OUT]
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as executor:
-        for name in track(list(held_out), "comparing"):
-            threshold = f1_threshold(of_tuning, tuning[name]) if of_tuning.n else float("nan")
-            scores[name] = score(samples, held_out[name], bootstrap, config, executor, threshold)
+        for name in track(list(predictions), "comparing"):
+            limit = limits.get(name, float("nan"))
+            scores[name] = score(samples, predictions[name], bootstrap, config, executor, limit)
     return scores
 
 

@@ -118,7 +118,9 @@ def survivors(result: dict[str, Any]) -> str:
     if not counts:
         return ""
     smallest = (len(shown) - 1) / (result["n_replicates"] + 1)
-    too_few = f" {result['n_replicates']} replicates are too few for any to survive." if smallest > ALPHA else ""
+    too_few = (
+        f" {result['n_replicates']} replicates are too few for any to survive." if smallest > ALPHA else ""
+    )
     return (
         f"{MARK} survives Holm's correction for the {len(shown) - 1} comparisons of its column (corrected p ≤ {ALPHA}, "
         f"from the paired bootstrap): {', '.join(counts)}. A difference without {MARK} may be chance, even where its "

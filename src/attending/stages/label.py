@@ -57,7 +57,8 @@ def label(
     recipe = Recipe(
         kind=KIND,
         config={"task": {"name": task.name} | config.to_dict(), "target": target},
-        parents={"events": read_manifest(events, "events").fingerprint} | splits_parent(splits)
+        parents={"events": read_manifest(events, "events").fingerprint}
+        | splits_parent(splits)
         | ({} if outcomes is None else {"outcomes": read_manifest(outcomes, KIND).fingerprint}),
     )
     if is_current(out, recipe):

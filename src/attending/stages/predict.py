@@ -34,8 +34,8 @@ from attending.schema import (
     TUNING,
 )
 from attending.stages.label import read_labels, read_outcomes
-from attending.stages.train import ORIGIN_FILE, OUTCOMES_FILE
 from attending.stages.tokenize import VOCABULARY
+from attending.stages.train import ORIGIN_FILE, OUTCOMES_FILE
 from attending.tokens.store import TokenStore
 
 KIND = "predictions"
