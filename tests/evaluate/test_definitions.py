@@ -31,6 +31,24 @@ ORACLES = {
     **dict.fromkeys(("ppv", "npv", "number_needed_to_evaluate"), ("precision_score", "test_decision")),
     "alerts_per_100": ("selection_rate", "test_decision"),
     "likelihood_ratio_positive": ("class_likelihood_ratios", "test_decision"),
+    "mae": ("mean_absolute_error", "test_regression"),
+    "rmse": ("root_mean_squared_error", "test_regression"),
+    "median_absolute_error": ("median_absolute_error", "test_regression"),
+    "mean_error": ("np.mean", "test_regression"),
+    "r2": ("r2_score", "test_regression"),
+    **dict.fromkeys(("slope_of_observed", "intercept_of_observed"), ("linregress", "test_regression")),
+    "mean_absolute_log_error": ("mean_absolute_error", "test_regression"),
+    "msle": ("mean_squared_log_error", "test_regression"),
+    "within_one_day": ("np.mean", "test_regression"),
+    "kappa": ("cohen_kappa_score", "test_regression"),
+    "ipcw_auroc": ("cumulative_dynamic_auc", "test_survival"),
+    "ipcw_brier": ("brier_score", "test_survival"),
+    **dict.fromkeys(
+        ("scaled_ipcw_brier", "expected_over_incidence"),
+        ("cumulative_incidence_competing_risks", "test_survival"),
+    ),
+    "concordance": ("concordance_index_ipcw", "test_survival"),
+    "integrated_brier": ("integrated_brier_score", "test_survival"),
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from attending.errors import ArtifactError
 from attending.evaluate.bootstrap import Bootstrap
-from attending.evaluate.comparison import best_baseline, headline_metric, long_table, summarise
+from attending.evaluate.comparison import best_of, headline_metric, long_table, summarise
 from attending.evaluate.config import Config
 from attending.evaluate.curves import curves, populations
 from attending.evaluate.definitions import definition
@@ -201,11 +201,11 @@ def test_the_best_baseline_is_chosen_on_tuning_data_or_else_by_order():
     samples, p = drawn()
     worse = np.random.default_rng(9).random(p.shape).astype(np.float32)
     found = {"popularity": p, "gbm_counts": worse, "retain": p}
-    assert best_baseline(samples, found, CONFIG) == ("popularity", "tuning")
+    assert best_of(["gbm_counts", "popularity"], samples, found, CONFIG) == ("popularity", "tuning")
     nobody = Samples(samples.subject[:0], samples.labels[:0], samples.history[:0])
     empty = {name: value[:0] for name, value in found.items()}
-    assert best_baseline(nobody, empty, CONFIG) == ("gbm_counts", "order")
-    assert best_baseline(samples, {"retain": p}, CONFIG) == (None, None)
+    assert best_of(["gbm_counts", "popularity"], nobody, empty, CONFIG) == ("gbm_counts", "order")
+    assert best_of([], samples, {"retain": p}, CONFIG) == (None, None)
 
 
 def test_small_cells_are_hidden_with_the_part_that_would_give_them_away():

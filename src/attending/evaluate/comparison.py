@@ -5,7 +5,7 @@ differences of the same metric in the same scope to the same model (`metrics.mul
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,30 +48,25 @@ def headline_metric(samples: Samples, config: Config) -> str:
     return "macro_auroc" if samples.scored_outcomes(ALL, config.min_positives) else "micro_auroc"
 
 
-def best_baseline(
-    tuning: Samples, predictions: Mapping[str, Array], config: Config
+def choose(
+    present: list[str], predictions: Mapping[str, Array], quality: Callable[[Array], float]
 ) -> tuple[str | None, str | None]:
-    """Return the baseline with the highest AUROC on tuning data, and what decided: `tuning` or `order`.
+    """Return which of `present` has the highest quality on tuning data, and what decided: `tuning` or `order`.
 
-    Held-out data have no say. Where tuning data cannot decide, the first of `BASELINES` is taken.
+    Held-out data have no say. Where tuning data cannot decide, the first of `present` is taken.
     """
-    return best_of([name for name in BASELINES if name in predictions], tuning, predictions, config)
-
-
-def best_model(tuning: Samples, predictions: Mapping[str, Array], config: Config) -> str | None:
-    """Return the model, no baseline, with the highest AUROC on tuning data; the first where they cannot decide."""
-    return best_of([name for name in predictions if name not in BASELINES], tuning, predictions, config)[0]
+    scores = {name: quality(predictions[name]) for name in present}
+    decided = {name: value for name, value in scores.items() if math.isfinite(value)}
+    if decided:
+        return max(decided, key=lambda name: decided[name]), "tuning"
+    return (present[0], "order") if present else (None, None)
 
 
 def best_of(
     present: list[str], tuning: Samples, predictions: Mapping[str, Array], config: Config
 ) -> tuple[str | None, str | None]:
     """Return which of `present` has the highest AUROC on tuning data, and what decided: `tuning` or `order`."""
-    scores = {name: _tuning_auroc(tuning, predictions[name], config) for name in present}
-    decided = {name: value for name, value in scores.items() if math.isfinite(value)}
-    if decided:
-        return max(decided, key=lambda name: decided[name]), "tuning"
-    return (present[0], "order") if present else (None, None)
+    return choose(present, predictions, lambda probability: tuning_auroc(tuning, probability, config))
 
 
 def summarise(
@@ -128,7 +123,8 @@ def number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _tuning_auroc(samples: Samples, probability: Array, config: Config) -> float:
+def tuning_auroc(samples: Samples, probability: Array, config: Config) -> float:
+    """Return the AUROC of the one outcome, or the mean over those that can be scored."""
     outcomes = samples.scored_outcomes(ALL, 1 if samples.is_binary else config.min_positives)
     known = samples.pairs(ALL)
     if not outcomes:

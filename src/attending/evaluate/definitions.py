@@ -147,6 +147,123 @@ _DEFINITIONS = {
         1,
         (1.0, None),
     ),
+    "mae": Definition(
+        "MAE",
+        "mean distance of the predicted number from the observed one",
+        "mean of |p − y|",
+        "lower",
+        0,
+        POSITIVE,
+    ),
+    "rmse": Definition(
+        "RMSE", "the same, large distances counting more", "√ of the mean of (p − y)²", "lower", 0, POSITIVE
+    ),
+    "median_absolute_error": Definition(
+        "Median absolute error",
+        "distance that half of the samples stay below",
+        "median of |p − y|",
+        "lower",
+        0,
+        POSITIVE,
+    ),
+    "mean_error": Definition(
+        "Mean error", "bias: above 0 predictions are too high", "mean of p − y", "target", 0, ANY
+    ),
+    "r2": Definition(
+        "R²",
+        "share of the spread that is explained; 0 is the mean for everyone",
+        "1 − Σ (p − y)² / Σ (y − ȳ)²",
+        "higher",
+        1,
+        (None, 1.0),
+    ),
+    "slope_of_observed": Definition(
+        "Slope of observed on predicted",
+        "below 1 predictions are too extreme",
+        "b in y = a + b · p, by least squares",
+        "target",
+        1,
+        ANY,
+    ),
+    "intercept_of_observed": Definition(
+        "Intercept of observed on predicted",
+        "what is observed where 0 is predicted, beside that slope",
+        "a in y = a + b · p, by least squares",
+        "target",
+        0,
+        ANY,
+    ),
+    "mean_absolute_log_error": Definition(
+        "Mean absolute log error",
+        "mean distance of logarithms: relative errors, long and short alike",
+        "mean of |ln(1 + p) − ln(1 + y)|",
+        "lower",
+        0,
+        POSITIVE,
+    ),
+    "msle": Definition(
+        "MSLE",
+        "mean squared distance of logarithms",
+        "mean of (ln(1 + p) − ln(1 + y))²",
+        "lower",
+        0,
+        POSITIVE,
+    ),
+    "within_one_day": Definition(
+        "Within a day", "share of predictions at most one day off", "mean of 1[|p − y| ≤ 1]", "higher", 1
+    ),
+    "kappa": Definition(
+        "Kappa of ten bins of days",
+        "agreement beyond chance, nearer bins counting more",
+        "1 − Σ |i − j| O / Σ |i − j| E, bins as in Harutyunyan 2019",
+        "higher",
+        1,
+        (-1.0, 1.0),
+    ),
+    "ipcw_auroc": Definition(
+        "AUROC at the horizon",
+        "probability that one with the event by then was given a higher risk than one without, ties counting half",
+        "AUROC with weights 1 / G(T−) of those with an event, 1 / G(h−) of those still there",
+        "higher",
+        1,
+    ),
+    "ipcw_brier": Definition(
+        "Brier score at the horizon",
+        "mean squared error of the risk, those who left early made up for",
+        "Σ w (p − y)² / Σ w",
+        "lower",
+        0,
+    ),
+    "scaled_ipcw_brier": Definition(
+        "Scaled Brier score at the horizon",
+        "1 − Brier / Brier of the cumulative incidence",
+        "1 − Brier / (F · (1 − F)), F by Aalen-Johansen",
+        "higher",
+        1,
+        (None, 1.0),
+    ),
+    "expected_over_incidence": Definition(
+        "Expected / observed at the horizon",
+        "mean risk over the cumulative incidence; above 1 is overprediction",
+        "mean of p / F(h)",
+        "target",
+        1,
+        POSITIVE,
+    ),
+    "concordance": Definition(
+        "Concordance up to the horizon",
+        "probability that who has the event first was given the higher risk, ties counting half",
+        "Σ v (1[r_i > r_j] + ½ · 1[r_i = r_j]) / Σ v, v = 1 / (G(T_i−) · G(min(T_i, T_j)−))",
+        "higher",
+        1,
+    ),
+    "integrated_brier": Definition(
+        "Integrated Brier score",
+        "mean over time of the Brier scores at all horizons, along straight lines",
+        "∫ Brier(h) dh / (last horizon − first)",
+        "lower",
+        0,
+    ),
 }
 _AT_K = (
     (

@@ -9,7 +9,7 @@ import polars as pl
 
 from attending.artifact import read_manifest
 from attending.errors import ArtifactError
-from attending.evaluate.samples import Samples, check_probabilities
+from attending.evaluate.samples import Samples, check_probabilities, check_values
 from attending.metrics.ratio import Array
 from attending.schema import (
     CENSORED_CODES,
@@ -22,6 +22,7 @@ from attending.schema import (
     PROBABILITY,
     SPLIT,
     SUBJECT_ID,
+    Target,
 )
 
 KEYS = [SUBJECT_ID, PREDICTION_TIME]
@@ -74,16 +75,22 @@ def read_cohort(labels: Path, splits: pl.DataFrame, split: str, outcomes: pl.Dat
 
 
 class Predictions(Mapping[str, Array]):
-    """The probabilities (n, K) of each model for the samples of a cohort, read when asked for.
+    """The probabilities (n, K), or values, of each model for the samples of a cohort, read when asked for.
 
     Raises, when a model is read:
-        ArtifactError: if its samples or outcomes are not those of the labels, or a value is no probability.
+        ArtifactError: if its samples or outcomes are not those of the labels, or one is no probability, or no number.
     """
 
     def __init__(
-        self, folders: Mapping[str, Path], cohort: Cohort, split: str, outcomes: pl.DataFrame
+        self,
+        folders: Mapping[str, Path],
+        cohort: Cohort,
+        split: str,
+        outcomes: pl.DataFrame,
+        target: Target = "multilabel",
     ) -> None:
         self.folders, self.cohort, self.split, self.outcomes = folders, cohort, split, outcomes
+        self._check_numbers = check_values if target == "value" else check_probabilities
 
     def __getitem__(self, model: str) -> Array:
         folder = self.folders[model]
@@ -95,7 +102,7 @@ class Predictions(Mapping[str, Array]):
         frame = scan.select(*KEYS, PROBABILITY).collect().sort(KEYS)
         self._check(model, frame)
         probability = frame[PROBABILITY].to_numpy()
-        check_probabilities(model, probability, len(frame), len(self.outcomes))
+        self._check_numbers(model, probability, len(frame), len(self.outcomes))
         return probability
 
     def __iter__(self) -> Iterator[str]:

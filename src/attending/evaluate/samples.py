@@ -94,14 +94,33 @@ def check_probabilities(model: str, probability: Array, n: int, n_outcomes: int)
     Raises:
         ArtifactError: naming the model and how many values are wrong.
     """
-    if probability.shape != (n, n_outcomes):
-        raise ArtifactError(
-            f"expected predictions of the model '{model}' for {n} samples × {n_outcomes} outcomes; "
-            f"got {' × '.join(map(str, probability.shape))}: run predict again"
-        )
+    _check_shape(model, probability, n, n_outcomes)
     wrong = int((~((probability >= 0) & (probability <= 1))).sum())  # NaN compares false
     if wrong:
         raise ArtifactError(
             f"expected probabilities between 0 and 1 from the model '{model}'; got {wrong} of {probability.size} "
             "values that are NaN or outside: look at the model's training log, then train and predict again"
+        )
+
+
+def check_values(model: str, predicted: Array, n: int, n_outcomes: int) -> None:
+    """Check that a model's predictions are numbers, one for every sample.
+
+    Raises:
+        ArtifactError: naming the model and how many are wrong.
+    """
+    _check_shape(model, predicted, n, n_outcomes)
+    wrong = int((~np.isfinite(predicted)).sum())
+    if wrong:
+        raise ArtifactError(
+            f"expected finite numbers from the model '{model}'; {wrong} of {predicted.size} are NaN or infinite: "
+            "look at the model's training log, then train and predict again"
+        )
+
+
+def _check_shape(model: str, predicted: Array, n: int, n_outcomes: int) -> None:
+    if predicted.shape != (n, n_outcomes):
+        raise ArtifactError(
+            f"expected predictions of the model '{model}' for {n} samples × {n_outcomes} outcomes; "
+            f"got {' × '.join(map(str, predicted.shape))}: run predict again"
         )
