@@ -133,6 +133,11 @@ def describe(outcome: str, config: Config) -> str:
     return f"A stay of {words}" if outcome.startswith(_BIN) else f"A stay {words}"
 
 
+def unit(config: Config) -> str:
+    """Say what the number is counted in."""
+    return "days"
+
+
 def _labelled(samples: pl.DataFrame, length: pl.Expr, config: Config) -> pl.DataFrame:
     if config.kind == "days":
         return measured(samples, outcome=OUTCOME, value=length)

@@ -99,6 +99,15 @@ def describe(outcome: str, config: Config) -> str:
     return f"Death within {outcome.removeprefix(_WITHIN).replace('_', ' ')} of discharge"
 
 
+def horizon(outcome: str, config: Config) -> float | None:
+    """Return the days after discharge within which a death happens; one in hospital has no horizon."""
+    return {_name(days): days for days in config.days}.get(outcome)
+
+
+def _name(days: float) -> str:
+    return f"{_WITHIN}{days:g}_days"
+
+
 def _in_hospital(found: pl.DataFrame, config: Config, flow: Flow) -> Labelled:
     found = found.with_columns(hours_after(START, config.hours).alias(PREDICTION_TIME))
     there = found.filter(still_there(PREDICTION_TIME))
@@ -115,7 +124,7 @@ def _after_discharge(found: pl.DataFrame, events: pl.DataFrame, config: Config, 
     samples = samples.with_columns((col(END) - delay).alias(PREDICTION_TIME))
     happens, known = {}, {}
     for days in config.days:
-        outcome = f"{_WITHIN}{days:g}_days"
+        outcome = _name(days)
         happens[outcome] = col(DEATH) <= days_after(END, days)
         known[outcome] = followed(END, days)
         flow.note(

@@ -189,6 +189,11 @@ def describe(outcome: str, config: Config) -> str:
     return f"{title}{_WITHIN}{days.removesuffix(' d')} days"
 
 
+def horizon(outcome: str, config: Config) -> float | None:
+    """Return the days within which an outcome happens."""
+    return {f"{_name(config)}{_WITHIN}{days:g} d": days for days in config.horizon_days}.get(outcome)
+
+
 def _name(config: Config) -> str:
     given = (*config.codes, *config.node)
     if not given:

@@ -141,6 +141,11 @@ def describe(outcome: str, config: Config) -> str:
     return f"Readmission to hospital within {outcome.removeprefix(_WITHIN).replace('_', ' ')}"
 
 
+def horizon(outcome: str, config: Config) -> float | None:
+    """Return the days within which an outcome happens."""
+    return {_name(days): days for days in config.days}.get(outcome)
+
+
 def _name(days: float) -> str:
     return f"{_WITHIN}{days:g}_days"
 
