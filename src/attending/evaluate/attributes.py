@@ -1,7 +1,7 @@
-"""Who a subject is, as far as it is known at the time of a prediction: sex, age, race, insurance, hospital, year, stays.
+"""Who a subject is, as far as it is known at the time of a prediction: sex, age, race, insurance, hospital, year.
 
 Only events of these codes are read, and only those known by the prediction time count, the latest of them. What is not
-known is the group `unknown`. Groups of few held-out subjects become `other` where there are many groups (race,
+known is the group `unknown`. Groups of few held-out subjects become `all others` where there are many groups (race,
 insurance, hospital); years are gathered into spans. An attribute of one group is none.
 """
 
@@ -21,6 +21,7 @@ from attending.schema import (
     CODE,
     HOSPITAL,
     INSURANCE,
+    MICROSECONDS,
     PREDICTION_TIME,
     RACE,
     SEPARATOR,
@@ -29,7 +30,7 @@ from attending.schema import (
     TIME,
 )
 
-UNKNOWN, OTHER = "unknown", "other"
+UNKNOWN, OTHERS = "unknown", "all others"
 DAYS_A_YEAR = 365.25
 AGES = ((18, "under 18"), (45, "18–44"), (65, "45–64"), (80, "65–79"), (200, "80 and over"))
 STAYS = ((2, "first stay"), (3, "second stay"), (6, "3–5 stays"), (10**9, "6 stays and more"))
@@ -71,15 +72,16 @@ def attributes(events: Path, frames: Sequence[pl.DataFrame]) -> list[Attribute]:
 def _facts(events: Path, subjects: pl.DataFrame) -> pl.DataFrame:
     """Return `subject_id, code, time, when` of the events that say who someone is; `when` they became known."""
     shards = sorted((events / "data").glob("*.parquet"))
-    schema = {SUBJECT_ID: pl.Int64, CODE: pl.String, TIME: pl.Datetime("us"), WHEN: pl.Datetime("us")}
     if not shards:
-        return pl.DataFrame(schema=schema)
+        return pl.DataFrame(
+            schema={SUBJECT_ID: pl.Int64(), CODE: pl.String(), TIME: MICROSECONDS, WHEN: MICROSECONDS}
+        )
     starts = [
         pl.col(CODE).str.starts_with(kind + SEPARATOR) for kind in (SEX, RACE, INSURANCE, HOSPITAL, ADMISSION)
     ]
     wanted = pl.any_horizontal(*starts, pl.col(CODE) == ADMISSION, pl.col(CODE) == BIRTH)
-    scan = pl.scan_parquet(shards, missing_columns="insert").filter(wanted)
-    known = pl.coalesce(AVAILABLE_TIME, TIME, pl.datetime(1, 1, 1)).cast(pl.Datetime("us")).alias(WHEN)
+    scan = pl.scan_parquet(shards).filter(wanted)
+    known = pl.coalesce(AVAILABLE_TIME, TIME, pl.datetime(1, 1, 1)).cast(MICROSECONDS).alias(WHEN)
     found = scan.join(subjects.lazy(), on=SUBJECT_ID, how="semi").select(SUBJECT_ID, CODE, TIME, known)
     return found.collect().sort(WHEN, CODE)
 
@@ -130,7 +132,7 @@ def _spans(years: Sequence[pl.Series]) -> list[pl.Series]:
         span = np.minimum((middle * N_GROUPS).astype(int), N_GROUPS - 1)
     else:
         span = np.arange(len(values))
-    names = {}
+    names: dict[int, str] = {}
     for at in np.unique(span):
         inside = values[span == at]
         name = f"{inside[0]}" if len(inside) == 1 else f"{inside[0]}–{inside[-1]}"
@@ -145,10 +147,10 @@ def _attribute(
     if gather:
         kept = _large(filled[-1], frames[-1])
         filled = [
-            pl.select(pl.when(of_frame.is_in(kept)).then(of_frame).otherwise(pl.lit(OTHER))).to_series()
+            pl.select(pl.when(of_frame.is_in(kept)).then(of_frame).otherwise(pl.lit(OTHERS))).to_series()
             for of_frame in filled
         ]
-    order = sorted(set(pl.concat(filled).to_list()), key=lambda group: _place(group))
+    order = sorted(set(pl.concat(filled).to_list()), key=_place)
     place = {group: at for at, group in enumerate(order)}
     members = [
         of_frame.replace_strict(place, return_dtype=pl.Int64).to_numpy().astype(np.intp)
@@ -158,7 +160,7 @@ def _attribute(
 
 
 def _large(groups: pl.Series, frame: pl.DataFrame) -> list[str]:
-    """Return the groups of the most subjects, none of them small; the rest is `other`."""
+    """Return the groups of the most subjects, none of them small; the rest are gathered."""
     sizes = (
         pl.DataFrame({GROUP: groups, SUBJECT_ID: frame[SUBJECT_ID]})
         .unique()
@@ -174,5 +176,5 @@ def _large(groups: pl.Series, frame: pl.DataFrame) -> list[str]:
 def _place(group: str) -> tuple[int, str]:
     """Order bands as they are listed, names by the alphabet, and the rest last."""
     bands = [name for _, name in (*AGES, *STAYS)]
-    last = {OTHER: 1000, UNKNOWN: 1001}
+    last = {OTHERS: 1000, UNKNOWN: 1001}
     return (bands.index(group) if group in bands else last.get(group, 500), group)

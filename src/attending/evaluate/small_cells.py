@@ -14,9 +14,9 @@ from attending.metrics.ratio import Array
 
 
 def hide(cells: Array, *, also: Array | None = None) -> NDArray[np.bool_]:
-    """Return (g,), which groups to hide, from their `cells` (g, t): counts of t kinds; `also` (g,) are hidden anyway."""
+    """Return (g,), which groups to hide, from `cells` (g, t), counts of t kinds; `also` (g,) are hidden anyway."""
     few = small(cells)
-    hidden: NDArray[np.bool_] = few.any(axis=1) if also is None else few.any(axis=1) | also
+    hidden = np.asarray(few.any(axis=1) | (False if also is None else also))
     order = np.lexsort((np.arange(len(cells)), cells.sum(axis=1)))
     for group in order:
         if _is_protected(cells, few, hidden):
