@@ -71,6 +71,11 @@ class Evidence:
         return pl.read_parquet(self.splits)
 
     @cached_property
+    def one_split_of(self) -> pl.DataFrame:
+        """The first split of each subject, where a faulty file names several."""
+        return self.split_of.unique(SUBJECT_ID, keep="first", maintain_order=True)
+
+    @cached_property
     def train_subjects(self) -> pl.DataFrame:
         """The subjects that the split file says are trained on."""
         return self.split_of.filter(pl.col(SPLIT) == TRAIN).select(SUBJECT_ID)

@@ -58,7 +58,7 @@ def _noisy(evidence: Evidence) -> TokenStore:
     """Return a token store of the chosen subjects, whose future is noise."""
     codes = pl.read_parquet(evidence.events / "metadata" / "codes.parquet", columns=[CODE])[CODE].to_list()
     events = futures.noise(evidence.chosen, codes, evidence.seed)
-    arrays, subjects = encode_shard(events, evidence.split_of, evidence.vocabulary, evidence.token_config)
+    arrays, subjects = encode_shard(events, evidence.one_split_of, evidence.vocabulary, evidence.token_config)
     offset = np.concatenate([[0], np.cumsum(subjects.pop("length"))]).astype(np.int64)
     return TokenStore(**arrays, **subjects, offset=offset)  # type: ignore[arg-type]
 

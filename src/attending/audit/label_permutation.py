@@ -60,7 +60,7 @@ def check(evidence: Evidence) -> Finding:
 
 def _shuffled(evidence: Evidence) -> pl.DataFrame:
     """Return the samples with the answers of others of their split."""
-    samples = evidence.samples.join(evidence.split_of, on=SUBJECT_ID, how="left", maintain_order="left")
+    samples = evidence.samples.join(evidence.one_split_of, on=SUBJECT_ID, how="left", maintain_order="left")
     generator = np.random.default_rng(evidence.seed)
     split = samples[SPLIT].fill_null("").to_numpy()
     source = np.arange(samples.height)

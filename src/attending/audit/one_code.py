@@ -1,5 +1,7 @@
 """No single feature tells the outcome: AUROC above 0.95 from one code alone is an answer, not a predictor.
 
+A feature is whether a token stands in the history, or in its last visit; and how much is on record.
+
 For a feature that is there or not, AUROC = (1 + TPR − FPR) / 2: so all tokens and outcomes are done by two products of
 sparse matrices. How long a history is, how many visits it has, and how long ago the last one began are ranked.
 Asked are training and tuning samples, one a subject, without recurrences: that a disease which is on record is coded
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array, hstack
 from scipy.stats import rankdata
 
 from attending.audit.evidence import Evidence
@@ -54,18 +56,12 @@ def check(evidence: Evidence) -> Finding:
     if not len(enough):
         return not_applicable(f"no outcome happens, and does not happen, {least} times")
     asked = Asked(positions=asked.positions, happens=asked.happens[:, enough], counts=asked.counts[:, enough])
-    present = _present(evidence, asked.positions)
-    of_tokens = _of_presence(present, asked)
+    present = hstack([_present(evidence, asked.positions, last) for last in (False, True)], format="csr")
     of_ranks = _of_ranks(_ranked(evidence, asked.positions), asked)
-    found = np.concatenate([of_tokens, of_ranks], axis=1)
+    found = np.concatenate([_of_presence(present, asked), of_ranks], axis=1)
     told = np.maximum(found, 1 - found)
     outcome, feature = np.unravel_index(int(np.argmax(told)), told.shape)
-    named = _feature(
-        evidence,
-        int(feature),
-        int(present.shape[1]),
-        int(present.sum(axis=0)[feature]) if feature < present.shape[1] else 0,
-    )
+    named = _feature(evidence, int(feature), present)
     title = evidence.outcomes[DESCRIPTION][int(enough[outcome])]
     auroc = f"{told[outcome, feature]:.3f}"
     if told[outcome, feature] > evidence.config.oracle_auroc:
@@ -109,14 +105,18 @@ def _dense(
     return found
 
 
-def _present(evidence: Evidence, positions: NDArray[np.int64]) -> csr_array:
-    """Return which tokens each sample's history holds: 0 or 1, `(sample, token)`."""
+def _present(evidence: Evidence, positions: NDArray[np.int64], last: bool) -> csr_array:
+    """Return which tokens each sample's history, or the last visit of it, holds: 0 or 1, `(sample, token)`."""
     start, cut = evidence.prefixes.start[positions], evidence.prefixes.cut[positions]
-    token = evidence.store.token[ranges(start, cut - start)]
-    shape = (len(positions), len(evidence.vocabulary))
-    offset = np.concatenate([[0], np.cumsum(cut - start)])
-    present = csr_array((np.ones(len(token)), token.astype(np.int64), offset), shape=shape)
-    present.sum_duplicates()
+    where, owner = ranges(start, cut - start), np.repeat(np.arange(len(positions)), cut - start)
+    if last:
+        visit = evidence.store.visit
+        kept = visit[where] == visit[np.maximum(cut - 1, start)[owner]]
+        where, owner = where[kept], owner[kept]
+    token = evidence.store.token[where].astype(np.int64)
+    present = csr_array(
+        coo_array((np.ones(len(token)), (owner, token)), shape=(len(positions), len(evidence.vocabulary)))
+    )
     present.data[:] = 1.0
     return present
 
@@ -153,9 +153,12 @@ def _of_ranks(features: Floats, asked: Asked) -> Floats:
     return auroc
 
 
-def _feature(evidence: Evidence, at: int, n_tokens: int, n_holders: int) -> str:
+def _feature(evidence: Evidence, at: int, present: csr_array) -> str:
     """Return a feature in words; a code that a handful of people have is not named."""
-    if at >= n_tokens:
-        return RANKED[at - n_tokens]
-    name = evidence.vocabulary.table[DESCRIPTION][at]
-    return f"'{name}'" if n_holders >= FEWEST else "a rare code"
+    n_tokens = len(evidence.vocabulary)
+    if at >= 2 * n_tokens:
+        return RANKED[at - 2 * n_tokens]
+    if int(present.sum(axis=0)[at]) < FEWEST:
+        return "a rare code"
+    place = "the last visit" if at >= n_tokens else "the history"
+    return f"'{evidence.vocabulary.table[DESCRIPTION][at % n_tokens]}' in {place}"

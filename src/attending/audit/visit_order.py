@@ -84,7 +84,7 @@ def _relabelled(evidence: Evidence, chosen: Chosen, events: pl.DataFrame) -> int
 
 def _retokenized(evidence: Evidence, events: pl.DataFrame) -> int:
     """Count the subjects whose stored tokens, times and visits are not those of the renumbered record."""
-    arrays, subjects = encode_shard(events, evidence.split_of, evidence.vocabulary, evidence.token_config)
+    arrays, subjects = encode_shard(events, evidence.one_split_of, evidence.vocabulary, evidence.token_config)
     store = evidence.store
     row = np.searchsorted(store.subject, subjects["subject"])
     ends = np.concatenate([[0], np.cumsum(subjects["length"])])
