@@ -79,6 +79,11 @@ class Study:
         return self.folder / "models" / name
 
     @property
+    def events(self) -> Path:
+        """The events artifact: the study's own, or the one that it was given."""
+        return self.config.events or self.folder / "events"
+
+    @property
     def data(self) -> Path:
         """The folder of raw files."""
         return self.config.data or self.folder / "raw"
@@ -106,11 +111,13 @@ class Study:
         """Raw files → events."""
         from attending.stages.ingest import ingest
 
+        if self.config.events is not None:
+            return read_manifest(self.config.events, "events")
         self.simulate()
         return ingest(
             self.config.source,
             self.data,
-            self.folder / "events",
+            self.events,
             engine=self.engine,
             vocabularies=self.config.vocabularies,
         )
@@ -120,7 +127,7 @@ class Study:
         from attending.stages.split import split
 
         return split(
-            self.folder / "events",
+            self.events,
             self.folder / "splits",
             by=self.config.split,
             engine=self.engine,
@@ -132,7 +139,7 @@ class Study:
         from attending.stages.label import label
 
         return label(
-            self.folder / "events",
+            self.events,
             self.folder / "labels",
             task=self.config.task,
             engine=self.engine,
@@ -144,7 +151,7 @@ class Study:
         from attending.stages.tokenize import tokenize
 
         return tokenize(
-            self.folder / "events",
+            self.events,
             self.folder / "tokens",
             config=self.config.tokens,
             engine=self.engine,
@@ -179,7 +186,7 @@ class Study:
         return evaluate(
             self.folder / "labels",
             [self.folder / "predictions" / name for name in self.components],
-            self.folder / "events",
+            self.events,
             self.folder / "metrics",
             config=self.config.evaluate,
             splits=self.folder / "splits",
@@ -226,7 +233,7 @@ class Study:
         cheapest = [name for name in ("logistic_counts", *self.components) if name in self.components][:1]
         first = [one.name for one in self.config.models[:1]]
         return audit(
-            events=self.folder / "events",
+            events=self.events,
             splits=self.folder / "splits",
             labels=self.folder / "labels",
             tokens=self.folder / "tokens",
@@ -244,10 +251,11 @@ class Study:
         from attending.stages.report import report
 
         return report(
-            events=self.folder / "events",
+            events=self.events,
             splits=self.folder / "splits",
             labels=self.folder / "labels",
             metrics=self.folder / "metrics",
+            audit=self.folder / "audit",
             models=[self.model_folder(name) for name in self.components],
             attributions=[self._attributions(one) for one in self.config.explain],
             out=self.folder / "report",

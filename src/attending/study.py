@@ -32,6 +32,7 @@ class StudyConfig(Settings):
 
     data            the folder of raw files; left out where the study simulates its own
     simulate        make a cohort in the layout of MIMIC-IV first, and study that
+    events          in place of both, an events artifact that was ingested before
     vocabularies    a folder of terminology files of one's own: more names and parents of codes
     split           who trains, tunes and is held out: by `subject` (a hash), `time`, `site`, `folds`, `nested`
     truth           a simulator's truth, for the ceiling that no model can pass
@@ -47,6 +48,7 @@ class StudyConfig(Settings):
     scheduler: str = ""
     data: Path | None = None
     simulate: SimulateConfig | None = None
+    events: Path | None = None
     truth: Path | None = None
     source: Component = Component(name="mimic4")
     vocabularies: Path | None = None
@@ -112,8 +114,12 @@ def check(config: StudyConfig) -> None:
         ConfigError: naming the study and what does not fit.
         UnknownComponent: with the nearest known name.
     """
-    if (config.data is None) == (config.simulate is None):
-        raise ConfigError("expected one of 'data' (a folder of raw files) and 'simulate'; got both or none")
+    n_given = sum(one is not None for one in (config.data, config.simulate, config.events))
+    if n_given != 1:
+        raise ConfigError(
+            "expected one of 'data' (a folder of raw files), 'simulate' and 'events' (an artifact); "
+            f"got {'several' if n_given else 'none'}"
+        )
     where = f"the study '{config.name}'"
     config.source.config("sources", where)
     config.split.config("splits", where)

@@ -56,6 +56,48 @@ def compare(
         print(json.dumps(result, default=str))
 
 
+def multiverse(
+    study: Path,
+    /,
+    *overrides: str,
+    splits: int = 3,
+    seeds: int = 2,
+    models: str = "",
+    json_: PrintJson = False,
+) -> None:
+    """Run a study over several splits and seeds, and say how far each model's result moves.
+
+    Parameters
+    ----------
+    study
+        The study's YAML file.
+    overrides
+        Settings to change, such as `train.epochs=3`.
+    splits
+        How many ways to divide the subjects.
+    seeds
+        How many seeds of training within each split.
+    models
+        Some of the study's models, with commas between; all by default.
+    """
+    from rich.console import Console
+
+    from attending.compare.multiverse import FILE, FOLDER, as_table
+    from attending.compare.terminal import print_table
+    from attending.config import read
+    from attending.multiverse import multiverse as run_variants
+    from attending.progress import say
+    from attending.study import StudyConfig
+
+    config = read(study, StudyConfig, overrides)
+    chosen = tuple(name.strip() for name in models.split(",") if name.strip())
+    found = run_variants(config, n_splits=splits, n_seeds=seeds, models=chosen)
+    print_table(as_table(found), Console(stderr=True))
+    say(f"written to {config.output / FOLDER / FILE}")
+    if json_:
+        print(json.dumps(found))
+
+
 def validate(
     run: Path,
     /,
@@ -93,7 +135,7 @@ def validate(
     from rich.console import Console
 
     from attending.compare.terminal import print_table
-    from attending.compare.validation import as_table
+    from attending.compare.validation import as_tables
     from attending.errors import ConfigError
     from attending.progress import say
     from attending.report.comparison import Interval
@@ -119,7 +161,8 @@ def validate(
     engine.close()
     text = (place / "validation" / "validation.json").read_text(encoding="utf-8")
     result = json.loads(text)
-    print_table(as_table(result), Console(stderr=True))
+    for table in as_tables(result):
+        print_table(table, Console(stderr=True))
     area, codes = Interval.of(result["domain"]["auroc"]), result["codes"]
     say(f"\nTelling the two data sets apart: AUROC {area.full()}; {result['domain']['words']}.")
     say(

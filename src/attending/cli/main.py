@@ -33,6 +33,7 @@ for command in (
     stages.explain,
     stages.report,
     compare.compare,
+    compare.multiverse,
     compare.validate,
     audit.audit,
 ):

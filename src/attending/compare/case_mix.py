@@ -22,7 +22,8 @@ from attending.report.suppression import FLOOR, HIDDEN, mask_part
 from attending.report.table_one import Row, mean_difference, table_one
 from attending.schema import CODE, HELD_OUT, OUTCOME, SPLIT, SUBJECT_ID, TRAIN
 
-N_ROWS = 10
+N_ROWS, N_OUTCOMES = 10, 25
+INNER = "inner"  # the tag of a row that belongs to the heading above it
 COLUMNS = ("This run", "Other data", "Standardised difference")
 
 
@@ -52,14 +53,15 @@ def prevalences(samples: Sequence[Samples], outcomes: pl.DataFrame, names: Names
             names.outcome(outcomes[OUTCOME][int(at)]),
             *((int(p[at]), int(n[at])) for p, n in zip(positive, known, strict=True)),
         )
-        for at in order
+        for at in order[:N_OUTCOMES]
     ]
     return Table(
         groups=[],
         columns=list(COLUMNS),
         lines=[_line(row) for row in rows],
         notes=[
-            "Share of held-out predictions of the run, and of all of the other data, after which it happens."
+            "Share of held-out predictions of the run, and of all of the other data, after which it happens; the "
+            "most frequent of the run."
         ],
     )
 
@@ -150,13 +152,9 @@ def _size(row: Row) -> float:
 
 
 def _line(row: Row) -> Line:
+    """Return a row as a line; a heading has no cells, one with a difference has that alone."""
     cells = [Value(text=text) for text in row.cells]
-    if not cells:
-        return Line(
-            name=row.label,
-            tag="",
-            cells=[Value(text="")] * 2 + [Value(text=row.difference)] if row.difference else [],
-        )
-    return Line(
-        name=("  " if row.indented else "") + row.label, tag="", cells=[*cells, Value(text=row.difference)]
-    )
+    if not cells and row.difference:
+        cells = [Value(text="")] * 2
+    last = [Value(text=row.difference)] if cells else []
+    return Line(name=row.label, tag=INNER if row.indented else "", cells=[*cells, *last])

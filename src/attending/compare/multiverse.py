@@ -14,7 +14,9 @@ same model predicts for the same sample and outcome, averaged over the subject's
 is told that depends on the seed alone.
 """
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,14 @@ from attending.compare.table import Line, Table, Value
 from attending.metrics.ratio import Array, Floats
 from attending.report.comparison import NOTHING, metric_name
 
+FOLDER, FILE = "multiverse", "multiverse.json"
 LARGE_SHARE = 0.9
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """Return what was found of the study whose output folder is given; None where it was not asked."""
+    path = folder / FOLDER / FILE
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def spread(values: Floats) -> dict[str, float | None]:
@@ -74,7 +83,7 @@ def as_table(found: dict[str, Any]) -> Table:
     name = metric_name(found["headline"])
     return Table(
         groups=[
-            (f"{name} over {found['n_splits']} splits × {found['n_seeds']} seeds", 3),
+            (name, 3),
             ("Share of variance", 2),
             ("", 1),
             ("Per patient", 2),
@@ -82,6 +91,7 @@ def as_table(found: dict[str, Any]) -> Table:
         columns=columns,
         lines=[Line(name=model, tag="", cells=_cells(values)) for model, values in ranked],
         notes=[
+            f"{found['n_splits']} splits of the subjects × {found['n_seeds']} seeds of training.",
             "Shares of variance are variance components: splits differ, and seeds within a split.",
             "Instability: the standard deviation of the probability predicted for the same held-out patient over "
             "seeds of training on the same split, averaged over samples and outcomes; its mean and 90th percentile "

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from attending import report
 from attending.compare.multiverse import as_table
 from attending.compare.table import Line, Table, Value, table
+from attending.compare.validation import as_tables
 from attending.report import comparison
 from attending.report.forest import Forest, forest
 
@@ -79,7 +80,7 @@ def comparison_page(result: dict[str, Any], code_version: str) -> Page:
 
 
 def validation_page(result: dict[str, Any], tables: dict[str, Table], code_version: str) -> Page:
-    """Lay out an external validation; `tables` are the results, the case mix and the prevalences."""
+    """Lay out an external validation; `tables` are the case mix and the prevalences."""
     area, codes = comparison.Interval.of(result["domain"]["auroc"]), result["codes"]
     return Page(
         kicker="External validation",
@@ -92,12 +93,13 @@ def validation_page(result: dict[str, Any], tables: dict[str, Table], code_versi
                 anchor="results",
                 heading="How the models do",
                 about="Best on the other data first.",
-                tables=[tables["results"]],
+                tables=as_tables(result),
             ),
             Section(
                 anchor="domain",
                 heading="Are they the same kind of patients?",
-                about=f"AUROC of a classifier that tells the two data sets apart: {area.full()}; "
+                about="",
+                verdict=f"AUROC of a classifier that tells the two data sets apart: {area.full()}; "
                 f"{result['domain']['words']}.",
             ),
             Section(

@@ -16,6 +16,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from attending.compare.common import Common
+from attending.compare.multiverse import read
 from attending.compare.runs import Cost, Run
 from attending.errors import ArtifactError
 from attending.evaluate.bootstrap import Bootstrap
@@ -95,6 +96,7 @@ def compare(runs: Sequence[Run], common: Common, *, config: Config, seed: int = 
             entry.name: {"model": entry.model, "runs": list(entry.runs), **entry.cost} for entry in entries
         },
         "definitions": {name: vars(definition(name)) for name in sorted(metrics)},
+        "multiverse": {run.name: found for run in runs if (found := read(run.folder)) is not None},
         "models": summary,
     }
 

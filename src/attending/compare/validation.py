@@ -78,22 +78,32 @@ def validate(
     }
 
 
-def as_table(result: dict[str, Any]) -> Table:
-    """Lay out the headline on either side and its change, and calibration; best on the other data first."""
+def as_tables(result: dict[str, Any]) -> list[Table]:
+    """Lay out the headline on either side and its change, then calibration; best on the other data first."""
     headline = result["headline"]
     scopes = list(dict.fromkeys(scope for sides in result["models"].values() for scope in sides[INTERNAL]))
-    groups = [(f"{metric_name(headline)}, {SCOPE_NAMES[scope].lower()}", len(SIDES)) for scope in scopes]
-    present = [name for name in CALIBRATION if name in result["definitions"]]
-    groups += [(definition(name).label, 2) for name in present]
+    of_headline = [(SCOPE_NAMES[scope], scope, headline) for scope in scopes]
+    calibration = [
+        (definition(name).label, ALL, name) for name in CALIBRATION if name in result["definitions"]
+    ]
+    tables = [_table(result, of_headline, SIDES, _notes(result))]
+    return [*tables, _table(result, calibration, SIDES, ["1 is right."])] if calibration else tables
+
+
+def _table(
+    result: dict[str, Any], asked: list[tuple[str, str, str]], sides: tuple[str, ...], notes: list[str]
+) -> Table:
+    headline = result["headline"]
     ranked = sorted(
         result["models"], key=lambda name: -(_at(result, name, EXTERNAL, ALL, headline).estimate or 0)
     )
     return Table(
-        groups=groups,
-        columns=[SIDE_NAMES[side] for _ in scopes for side in SIDES]
-        + [SIDE_NAMES[side] for _ in present for side in SIDES[:2]],
-        lines=[_line(result, name, scopes, present) for name in ranked],
-        notes=_notes(result),
+        groups=[(heading, len(sides)) for heading, _, _ in asked],
+        columns=[SIDE_NAMES[side] for _ in asked for side in sides],
+        lines=[
+            _line(result, name, [(scope, metric) for _, scope, metric in asked], sides) for name in ranked
+        ],
+        notes=notes,
     )
 
 
@@ -137,10 +147,12 @@ def _sizes(samples: Samples) -> dict[str, int]:
     return {"n_samples": samples.n, "n_subjects": samples.n_subjects}
 
 
-def _line(result: dict[str, Any], name: str, scopes: list[str], calibration: list[str]) -> Line:
-    asked = [(side, scope, result["headline"]) for scope in scopes for side in SIDES]
-    asked += [(side, ALL, metric) for metric in calibration for side in SIDES[:2]]
-    cells = [_value(_at(result, name, *one), one[0] == CHANGE) for one in asked]
+def _line(result: dict[str, Any], name: str, asked: list[tuple[str, str]], sides: tuple[str, ...]) -> Line:
+    cells = [
+        _value(_at(result, name, side, scope, metric), side == CHANGE)
+        for scope, metric in asked
+        for side in sides
+    ]
     tag = "best model on tuning" if name == result["best_model"] else ""
     tag = "best baseline" if name == result["best_baseline"] else "baseline" if name in BASELINES else tag
     return Line(name=name, tag=tag, cells=cells)
@@ -164,7 +176,7 @@ def _notes(result: dict[str, Any]) -> list[str]:
     )
     of = f" Means over outcomes are over those that both can score: {each}, of {result['n_outcomes']:,}."
     return [
-        f"This run: {own['n_samples']:,} held-out samples of {own['n_subjects']:,} subjects. Other data: all "
+        f"{metric_name(result['headline'])}. This run: {own['n_samples']:,} held-out samples of {own['n_subjects']:,} subjects. Other data: all "
         f"{other['n_samples']:,} samples of {other['n_subjects']:,} subjects; nothing was fitted on them."
         + ("" if result["n_outcomes"] == 1 else of),
         f"Intervals are 95 %, from {result['n_replicates']:,} bootstrap samples of subjects. {MARK} the interval of "

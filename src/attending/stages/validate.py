@@ -29,7 +29,6 @@ from attending.compare.domain import domain_auroc
 from attending.compare.histories import read_histories
 from attending.compare.runs import Run
 from attending.compare.table import Table
-from attending.compare.validation import as_table
 from attending.compare.validation import validate as score_both
 from attending.config import Component
 from attending.engine.local import Engine
@@ -100,8 +99,7 @@ def _compare(run: Path, events: Path, out: Path, config: Config, seed: int) -> M
         sides = common([opened]), common([other])
         result = score_both(opened, sides[0], other, sides[1], config=settings, seed=seed)
         result["codes"] = coverage(events, run / "tokens", config)
-        tables = {"results": as_table(result)}
-        tables |= _who(opened, run / "events", other, events, sides, writer.path, result, seed)
+        tables = _who(opened, run / "events", other, events, sides, writer.path, result, seed)
         for name in ("case_mix", "prevalences"):
             result[name] = asdict(tables[name])
         write_json(writer.path / FILES[0], result)
