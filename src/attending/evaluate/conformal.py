@@ -1,9 +1,12 @@
-"""Sets of outcomes that miss, on average over subjects, at most a share α of what happens; counted on held-out subjects.
+"""Sets of outcomes that miss, on average over subjects, at most a share α of what happens: cuts, and what they miss.
 
-Cuts are chosen on tuning subjects (`metrics.conformal`), one subject being one exchangeable unit, however many samples
-it has: a cut for all, and for each group one of its own where the group has enough tuning subjects (a group-conditional,
-or Mondrian, cut: the promise then holds within the group). A subject in several groups, as it ages, counts in each with
+Cuts are chosen on tuning subjects (`metrics.conformal`), one subject being one exchangeable unit however many samples
+it has: a cut for all, and for each group one of its own where it has enough tuning subjects (a group-conditional, or
+Mondrian, cut: the promise then holds within the group). A subject in several groups, as it ages, counts in each with
 the samples that are there. Only subjects in whom an outcome happens can be missed, and only they are counted.
+
+With one outcome a share missed is a count of events, and a mean size of sets a count of alerts: small ones are hidden,
+and in groups the others have two places, too few to tell a fraction by.
 """
 
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ from attending.evaluate.bootstrap import Bootstrap, Replicated, widening
 from attending.evaluate.config import CONFIDENCE
 from attending.evaluate.evidence import Evidence
 from attending.evaluate.rounded import rounded
-from attending.evaluate.samples import ALL, SMALLEST_CELL, Samples
+from attending.evaluate.samples import ALL, SMALLEST_CELL, Samples, small
 from attending.evaluate.small_cells import hide
 from attending.metrics.conformal import Misses, choose_cut
 from attending.metrics.ratio import Array, ratio
@@ -30,7 +33,7 @@ GUARANTEE = (
     "The cut is the highest at which tuning subjects, counted once each, miss a share of at most alpha of what happens "
     "to them, with one imagined subject more who misses everything. If a new subject is exchangeable with them, its "
     "expected share of missed outcomes is at most alpha. That is an average over subjects and over draws of tuning "
-    "subjects: it is no promise for one subject, for a group without a cut of its own, nor for another hospital or year."
+    "subjects: it is no promise for one subject, for a group without a cut of its own, nor elsewhere or later."
 )
 
 
@@ -80,13 +83,12 @@ def _of_model(
     tuning: _Side, held_out: _Side, divisions: list[Attribute], bootstrap: Bootstrap
 ) -> dict[str, Any]:
     calibration = tuning.misses()
-    everything = np.arange(held_out.samples.n)
     cuts = {alpha: choose_cut(calibration, alpha) for alpha in ALPHAS}
-    hidden = {alpha: _hidden(held_out, [everything], [cut])[0] for alpha, cut in cuts.items()}
+    everything = [_Cell(held_out, np.arange(held_out.samples.n), cut) for cut in cuts.values()]
     return {
         "levels": [
-            {"alpha": alpha} | _achieved(held_out, everything, cut, bootstrap, bool(hidden[alpha]))
-            for alpha, cut in cuts.items()
+            {"alpha": alpha} | _achieved(cell, bootstrap, *(bool(few.any()) for few in _few([cell])))
+            for alpha, cell in zip(cuts, everything, strict=True)
         ],
         "groups": {
             division.name: _of_division(tuning, held_out, division, cuts[GROUP_ALPHA], bootstrap)
@@ -100,58 +102,66 @@ def _of_division(
 ) -> dict[str, Any]:
     """Return for each group what the common cut does in it, and a cut of its own where it has enough subjects."""
     before, after = division.members
-    rows = [np.flatnonzero(after == at) for at in range(len(division.groups))]
-    own = []
+    common, own = [], []
     for at in range(len(division.groups)):
+        rows = np.flatnonzero(after == at)
         misses = tuning.misses(np.flatnonzero(before == at))
-        own.append(choose_cut(misses, GROUP_ALPHA) if len(misses.subjects) >= FEWEST_SUBJECTS else np.nan)
-    hidden = _hidden(held_out, rows, [cut] * len(rows)) | _hidden(held_out, rows, own)
-    return {
-        name: {
-            "common": _achieved(held_out, rows[at], cut, bootstrap, bool(hidden[at])),
-            "own": None
-            if np.isnan(own[at])
-            else _achieved(held_out, rows[at], own[at], bootstrap, bool(hidden[at])),
-        }
-        for at, name in enumerate(division.groups)
-    }
+        enough = len(misses.subjects) >= FEWEST_SUBJECTS
+        common.append(_Cell(held_out, rows, cut))
+        own.append(_Cell(held_out, rows, choose_cut(misses, GROUP_ALPHA)) if enough else None)
+    hidden = [hide(cells) for cells in _counts(common)]
+    found = {}
+    for at, name in enumerate(division.groups):
+        flags = [bool(of_kind[at]) for of_kind in hidden]
+        of_own, cell = None, own[at]
+        if cell is not None:
+            also = [flag or bool(few.any()) for flag, few in zip(flags, _few([cell]), strict=True)]
+            of_own = _achieved(cell, bootstrap, *also)
+        found[name] = {"common": _achieved(common[at], bootstrap, *flags), "own": of_own}
+    return found
 
 
-def _hidden(side: _Side, rows: list[Array], cuts: list[float]) -> Array:
-    """Return which groups have too few subjects with an event or, with one outcome, too few missed or found."""
-    cells, absent = [], []
-    for of_group, cut in zip(rows, cuts, strict=True):
-        misses = side.misses(of_group)
-        subjects = len(misses.subjects)
-        counts = [subjects]
-        if side.samples.is_binary:  # then shares are counts of events, and sums of sets are counts of alerts
-            chosen = side.probability[of_group, 0] >= cut if np.isfinite(cut) else misses.probability < -1
-            alerts, missed = int(chosen.sum()), int((misses.probability < cut).sum())
-            n_events = len(misses.probability)
-            counts += [missed, n_events - missed, alerts, len(of_group) - alerts]
-        cells.append(counts)
-        absent.append(subjects < SMALLEST_CELL)
-    return hide(np.array(cells), also=np.array(absent))
+@dataclass(frozen=True)
+class _Cell:
+    """Some samples of one split under one cut."""
+
+    side: _Side
+    rows: Array
+    cut: float
 
 
-def _achieved(side: _Side, rows: Array, cut: float, bootstrap: Bootstrap, hidden: bool) -> dict[str, Any]:
+def _counts(cells: list[_Cell]) -> tuple[Array, Array]:
+    """Return (g, 3) subjects with an event, events missed and found; (g, 2) alerts and samples without."""
+    missed, alerts = [], []
+    for cell in cells:
+        misses = cell.side.misses(cell.rows)
+        of_events, of_samples = [len(misses.subjects), 0, 0], [0, 0]
+        if cell.side.samples.is_binary:
+            n_missed = int((misses.probability < cell.cut).sum())
+            of_events[1:] = n_missed, len(misses.probability) - n_missed
+            known = cell.side.samples.pairs(ALL)[cell.rows, 0]
+            n_alerts = int((cell.side.probability[cell.rows, 0] >= cell.cut)[known].sum())
+            of_samples = [n_alerts, int(known.sum()) - n_alerts]
+        missed.append(of_events)
+        alerts.append(of_samples)
+    return np.array(missed), np.array(alerts)
+
+
+def _few(cells: list[_Cell]) -> list[Array]:
+    return [np.asarray(small(counts).any(axis=1)) for counts in _counts(cells)]
+
+
+def _achieved(cell: _Cell, bootstrap: Bootstrap, hide_missed: bool, hide_size: bool) -> dict[str, Any]:
     """Return the share that held-out subjects miss, with its interval, and the mean size of sets."""
-    if hidden:
-        return {CUT: None, MISSED: None, SIZE: None, "empty": None, SUPPRESSED: True}
-    samples, n = side.samples, bootstrap.n_subjects
-    misses = side.misses(rows)
+    samples, n, rows, cut = cell.side.samples, bootstrap.n_subjects, cell.rows, cell.cut
+    misses = cell.side.misses(rows)
     counted = np.zeros(n)
     counted[misses.subjects] = 1
-    size = ((side.probability[rows] >= cut) & samples.pairs(ALL)[rows]).sum(axis=1).astype(np.float64)
-    owner = samples.owner[rows]
-    terms = np.stack(
-        [
-            misses.losses(cut, n),
-            counted,
-            np.bincount(owner, size, minlength=n),
-            np.bincount(owner, minlength=n),
-        ]
-    )
+    known = samples.pairs(ALL)[rows]
+    size = ((cell.side.probability[rows] >= cut) & known).sum(axis=1).astype(np.float64)
+    owner, asked = samples.owner[rows], known.any(axis=1)
+    of_sets = [np.bincount(owner, value, minlength=n) for value in (size, asked.astype(np.float64))]
+    terms = np.stack([misses.losses(cut, n), counted, *of_sets])
     totals, whole = bootstrap.totals(terms), terms.sum(axis=1)
     missed, sizes = (
         Replicated.centred(
@@ -161,19 +171,19 @@ def _achieved(side: _Side, rows: Array, cut: float, bootstrap: Bootstrap, hidden
         )
         for at in (0, 2)
     )
+    places = 2 if samples.is_binary and len(rows) < samples.n else 4
     return {
         CUT: rounded(cut, 6),
-        MISSED: _interval(missed),
-        SIZE: _interval(sizes),
-        "empty": rounded(float((size == 0).mean()), 3) if samples.n_outcomes > 1 else None,
-        SUPPRESSED: False,
+        MISSED: None if hide_missed else _interval(missed, places),
+        SIZE: None if hide_size else _interval(sizes, places),
+        SUPPRESSED: hide_missed or hide_size,
     }
 
 
-def _interval(value: Replicated) -> dict[str, float | None]:
+def _interval(value: Replicated, places: int) -> dict[str, float | None]:
     low, high = value.interval(CONFIDENCE)
     ends = (("estimate", value.estimate), ("low", max(low, 0.0)), ("high", high))
-    return {key: rounded(end) for key, end in ends}
+    return {key: rounded(end, places) for key, end in ends}
 
 
 def _shown(count: int) -> int | None:

@@ -10,6 +10,7 @@ from os import cpu_count
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from attending.evaluate.bootstrap import Bootstrap, Replicated
 from attending.evaluate.config import CONFIDENCE
@@ -41,7 +42,7 @@ def recalibration(evidence: Evidence) -> dict[str, Any] | None:
     if evidence.target == "value" or held_out.has_small_class or not tuning.n:
         return None
     models = {}
-    with ThreadPoolExecutor(cpu_count()) as executor:
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cpu_count()) as executor:
         for model, probability in evidence.predictions[HELD_OUT].items():
             made = _maps(tuning, evidence.predictions[TUNING][model], probability)
             if made:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from attending.evaluate.attributes import Attribute, attributes
 from attending.evaluate.bootstrap import Bootstrap, Replicated, widening
@@ -63,7 +64,7 @@ def subgroups(evidence: Evidence) -> dict[str, Any] | None:
     if not divisions:
         return None
     models, thresholds = {}, {}
-    with ThreadPoolExecutor(cpu_count()) as executor:
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cpu_count()) as executor:
         for model, probability in evidence.predictions[HELD_OUT].items():
             thresholds[model] = _thresholds(evidence.tuning.samples, evidence.predictions[TUNING][model])
             describe = partial(_describe, samples, probability, thresholds[model], evidence.bootstrap)
