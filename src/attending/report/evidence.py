@@ -12,6 +12,7 @@ from attending.artifact import Manifest, read_manifest
 from attending.errors import ArtifactError
 from attending.progress import track
 from attending.report import cohort
+from attending.report.audit import FILE as AUDIT_FILE
 from attending.report.names import Names
 from attending.tokens.vocabulary import UNKNOWN
 
@@ -43,6 +44,7 @@ class Evidence:
     per_outcome: pl.DataFrame
     ledger: dict[str, Any]
     flow: list[dict[str, Any]]
+    audit: dict[str, dict[str, str]]
     codes: pl.DataFrame
     counts: pl.DataFrame
     kinds: dict[str, int]
@@ -58,6 +60,7 @@ def read(
     attributions: list[Path],
     n_timelines: int,
     splits: Path | None = None,
+    audit: Path | None = None,
 ) -> Evidence:
     """Read every artifact that a report is made of; `splits` is the file that says which split a subject is in.
 
@@ -75,6 +78,7 @@ def read(
         per_outcome=_table(metrics / "per_outcome.parquet"),
         ledger=_json(events / "ledger.json", {}),
         flow=_json(labels / "flow.json", []),
+        audit=_json(audit / AUDIT_FILE, {}) if audit else {},
         codes=codes,
         counts=_counts(events, labels, splits or events / "metadata" / "subject_splits.parquet"),
         kinds=_kinds(models),

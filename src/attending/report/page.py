@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from attending.report import comparison, curves, flow, forest, method, outcomes, thresholds
+from attending.report.audit import AuditTable, audit_table
 from attending.report.coverage import CoverageTable, coverage_table
 from attending.report.evidence import Attributions, Evidence
 from attending.report.figures import Figure, draw
@@ -30,6 +31,7 @@ SECTIONS = (
     ("curves", "Probabilities"),
     ("outcomes", "Outcomes"),
     ("patients", "Single predictions"),
+    ("audit", "Leakage"),
     ("method", "Method"),
     ("basis", "Basis and limits"),
 )
@@ -75,6 +77,7 @@ class Page:
     contents: list[tuple[str, str]]
     cards: list[comparison.Card]
     verdict: str
+    audit: AuditTable
     flow: flow.Drawing
     table_one: TableOneView
     ledger: LedgerTable
@@ -112,7 +115,8 @@ def page(evidence: Evidence, config: ReportConfig, study: dict[str, Any]) -> Pag
     figures = [draw(plot) for plot in drawn.plots]
     table = outcomes.outcome_table(evidence.per_outcome, metrics, evidence.names, config.n_outcomes)
     patients = _patients(evidence.attributions, config.n_timelines)
-    empty = {"curves": not figures, "outcomes": not table.rows, "patients": not patients}
+    audit = audit_table(evidence.audit)
+    empty = {"audit": not audit.rows, "curves": not figures, "outcomes": not table.rows, "patients": not patients}
     models = comparison.rows(metrics)
     return Page(
         title=config.title or about.title(),
@@ -121,6 +125,7 @@ def page(evidence: Evidence, config: ReportConfig, study: dict[str, Any]) -> Pag
         contents=[(anchor, name) for anchor, name in SECTIONS if not empty.get(anchor)],
         cards=comparison.cards(metrics),
         verdict=comparison.verdict(metrics),
+        audit=audit,
         flow=_flow(evidence, first_table, ledger),
         table_one=TableOneView(header=_header(first_table), rows=first_table.rows),
         ledger=ledger,

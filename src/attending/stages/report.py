@@ -27,6 +27,7 @@ def report(
     config: ReportConfig,
     study: dict[str, Any],
     splits: Path | None = None,
+    audit: Path | None = None,
 ) -> Manifest:
     """Write `out/index.html`, self-contained; the same artifacts give the same bytes.
 
@@ -35,6 +36,7 @@ def report(
     """
     parents = {"events": events, "labels": labels, "metrics": metrics}
     parents |= {f"model {position}": folder for position, folder in enumerate(models)}
+    parents |= {"audit": audit} if audit else {}
     parents |= {f"attributions {position}": folder for position, folder in enumerate(attributions)}
     recipe = Recipe(
         kind=KIND,
@@ -46,7 +48,7 @@ def report(
         return read_manifest(out, KIND)
     with writing(out, recipe) as writer:
         file = splits_file(splits or events)
-        found = read(events, labels, metrics, models, attributions, config.n_timelines, file)
+        found = read(events, labels, metrics, models, attributions, config.n_timelines, file, audit)
         content = page(found, config, study)
         text = html(content)
         write_atomic(writer.path / INDEX, lambda path: path.write_text(text, encoding="utf-8"))
