@@ -9,6 +9,7 @@ pseudo-gradient, every step held within its orthant; plain L-BFGS where l1 = 0. 
 features, and each has its own curvature, step and end.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,39 +21,65 @@ from torch import Tensor, nn
 MEMORY = 8  # pairs of steps and changes of the gradient that L-BFGS keeps
 BLOCK = 4_000_000  # weights that are solved for at once: bounds the memory
 NARROW = 4  # up to so many outcomes scipy's product is faster
+FULL = 0.1  # a column that more of the rows fill is multiplied faster as a dense one …
+BLOCK_CELLS = 200_000_000  # … where there is room
 HALVINGS = 12
 
 
 class Matrix:
-    """A sparse matrix ready for products from both sides."""
+    """A sparse matrix ready for products from both sides: with many outcomes, its fullest columns as a dense block."""
 
     def __init__(self, matrix: csr_array) -> None:
         self.shape: tuple[int, int] = matrix.shape
         self._forwards, self._backwards = matrix, matrix.T.tocsr()
-        self._packed: dict[bool, tuple[Tensor, Tensor, Tensor]] = {}
+        self._split: Split | None = None
 
     def times(self, right: Float[Tensor, "column outcome"]) -> Float[Tensor, "row outcome"]:
         """Return matrix @ right."""
-        return self._product(right, backwards=False)
+        if right.shape[1] <= NARROW:
+            return torch.from_numpy(self._forwards @ right.numpy())
+        split = self._wide()
+        return torch.addmm(split.forwards(right), split.block, right[split.full])
 
     def transposed_times(self, right: Float[Tensor, "row outcome"]) -> Float[Tensor, "column outcome"]:
         """Return matrixᵀ @ right."""
-        return self._product(right, backwards=True)
-
-    def _product(self, right: Tensor, *, backwards: bool) -> Tensor:
-        matrix = self._backwards if backwards else self._forwards
         if right.shape[1] <= NARROW:
-            return torch.from_numpy(matrix @ right.numpy())
-        if backwards not in self._packed:
-            self._packed[backwards] = (
-                torch.from_numpy(matrix.indices.astype(np.int64)),
-                torch.from_numpy(matrix.indptr.astype(np.int64)),
-                torch.from_numpy(matrix.data),
-            )
-        index, offsets, values = self._packed[backwards]
-        return nn.functional.embedding_bag(
-            index, right, offsets, mode="sum", per_sample_weights=values, include_last_offset=True
-        )
+            return torch.from_numpy(self._backwards @ right.numpy())
+        split = self._wide()
+        product = split.backwards(right)
+        product[split.full] = split.block.T @ right
+        return product
+
+    def _wide(self) -> "Split":
+        if self._split is None:
+            self._split = Split(self._backwards)
+        return self._split
+
+
+class Split:
+    """A matrix as a dense block of its `full` columns, and sparse products with the others."""
+
+    def __init__(self, transposed: csr_array) -> None:
+        n_columns, n_rows = transposed.shape
+        counts = np.diff(transposed.indptr)
+        fullest = np.argsort(-counts, kind="stable")[: BLOCK_CELLS // max(n_rows, 1)]
+        full = np.sort(fullest[counts[fullest] > FULL * n_rows])
+        rest = np.repeat(~np.isin(np.arange(n_columns), full), counts)
+        offsets = np.concatenate([[0], np.cumsum(rest)])[transposed.indptr]
+        others = csr_array((transposed.data[rest], transposed.indices[rest], offsets), shape=transposed.shape)
+        self.full = torch.from_numpy(full)
+        self.block = torch.from_numpy(transposed[full].toarray().T.copy())
+        self.forwards, self.backwards = _product(others.T.tocsr()), _product(others)
+
+
+def _product(matrix: csr_array) -> Callable[[Tensor], Tensor]:
+    """Return the function that multiplies a sparse matrix by a dense one of many columns."""
+    index = torch.from_numpy(matrix.indices.astype(np.int64))
+    offsets = torch.from_numpy(matrix.indptr.astype(np.int64))
+    values = torch.from_numpy(matrix.data)
+    return lambda right: nn.functional.embedding_bag(
+        index, right, offsets, mode="sum", per_sample_weights=values, include_last_offset=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +110,10 @@ class Problem:
         else:
             each = nn.functional.binary_cross_entropy_with_logits(logits, y, reduction="none")
         return torch.where(self._known, each, 0.0).sum(0) / self._n
+
+    def mean_loss(self, beta: Float[Tensor, "weight outcome"]) -> float:
+        """Return the mean loss over outcomes of which any sample is known, with these weights."""
+        return float(self.losses(predict(self.x, beta))[self._known.any(0)].mean())
 
     def errors(self, logits: Float[Tensor, "row outcome"]) -> Float[Tensor, "row outcome"]:
         """Return the derivative of `losses` by each logit."""
@@ -133,20 +164,21 @@ def _solve(problem: Problem, penalty: Penalty, start: Tensor, iterations: int, t
     result = start.clone()
     active = torch.arange(start.shape[1])
     beta, memory = start.clone(), Memory()
-    value, gradient = _objective(problem, penalty, beta)
+    logits = predict(problem.x, beta)
+    value, gradient = _value(problem, penalty, beta, logits), _gradient(problem, penalty, beta, logits)
     for _ in range(iterations):
         slope = _pseudo_gradient(beta, gradient, penalty.l1)
         direction = memory.direction(slope)
         if penalty.l1:
             direction = torch.where(direction * slope < 0, direction, 0.0)
-        after, better = _step(problem, penalty, beta, value, slope, direction, first=not memory)
-        new_value, new_gradient = _objective(problem, penalty, after)
-        memory.add(after - beta, new_gradient - gradient)
-        going = better & (value - new_value > tolerance * value.abs())
-        beta, value, gradient = after, new_value, new_gradient
-        result[:, active] = beta
+        after, new_value, logits = _step(problem, penalty, beta, value, slope, direction, first=not memory)
+        going = value - new_value > tolerance * value.abs()
+        result[:, active] = after
         if not bool(going.any()):
             break
+        new_gradient = _gradient(problem, penalty, after, logits)
+        memory.add(after - beta, new_gradient - gradient)
+        beta, value, gradient = after, new_value, new_gradient
         if not bool(going.all()):
             active, beta, value, gradient = active[going], beta[:, going], value[going], gradient[:, going]
             memory.keep(going)
@@ -154,13 +186,12 @@ def _solve(problem: Problem, penalty: Penalty, start: Tensor, iterations: int, t
     return result
 
 
-def _objective(problem: Problem, penalty: Penalty, beta: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the objective of each outcome and the gradient of its smooth part."""
-    logits = predict(problem.x, beta)
+def _gradient(problem: Problem, penalty: Penalty, beta: Tensor, logits: Tensor) -> Tensor:
+    """Return the gradient of the smooth part of the objective."""
     errors = problem.errors(logits)
     gradient = torch.cat([problem.x.transposed_times(errors), errors.sum(0, keepdim=True)])
     gradient[:-1] += penalty.l2 * beta[:-1]
-    return _value(problem, penalty, beta, logits), gradient
+    return gradient
 
 
 def _value(problem: Problem, penalty: Penalty, beta: Tensor, logits: Tensor) -> Tensor:
@@ -188,29 +219,35 @@ def _step(
     direction: Tensor,
     *,
     first: bool,
-) -> tuple[Tensor, Bool[Tensor, " outcome"]]:
-    """Go along each outcome's direction until its objective falls enough, halving; say which fell."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Go along each outcome's direction, halving, until its objective falls enough; an outcome may stay.
+
+    Return the weights, their objectives and their logits (of outcomes that moved).
+    """
     length = torch.ones_like(value)
     if first:
         length = 1 / slope.norm(dim=0).clamp(min=1e-12)
     orthant = torch.where(beta == 0, -torch.sign(slope), torch.sign(beta))
-    after, better = beta.clone(), torch.zeros_like(value, dtype=torch.bool)
+    after, new_value, logits = beta.clone(), value.clone(), torch.zeros_like(problem.y)
+    left = torch.arange(len(value))
     for _ in range(HALVINGS):
-        left = torch.nonzero(~better)[:, 0]
-        if not len(left):
-            break
         tried = beta[:, left] + length[left] * direction[:, left]
         if penalty.l1:
             crossed = tried[:-1] * orthant[:-1, left] < 0
             tried[:-1] = torch.where(crossed, 0.0, tried[:-1])
-        part = problem if len(left) == beta.shape[1] else problem.of(left)
-        reached = _value(part, penalty, tried, predict(problem.x, tried))
+        part = problem if len(left) == len(value) else problem.of(left)
+        reached_logits = predict(problem.x, tried)
+        reached = _value(part, penalty, tried, reached_logits)
         expected = (slope[:, left] * (tried - beta[:, left])).sum(0)
         enough = reached <= value[left] + 1e-4 * expected
-        after[:, left[enough]] = tried[:, enough]
-        better[left[enough]] = True
+        moved = left[enough]
+        after[:, moved], new_value[moved] = tried[:, enough], reached[enough]
+        logits[:, moved] = reached_logits[:, enough]
+        left = left[~enough]
+        if not len(left):
+            break
         length[left] /= 2
-    return after, better
+    return after, new_value, logits
 
 
 class Memory:
