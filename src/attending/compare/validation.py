@@ -176,7 +176,8 @@ def _notes(result: dict[str, Any]) -> list[str]:
     )
     of = f" Means over outcomes are over those that both can score: {each}, of {result['n_outcomes']:,}."
     return [
-        f"{metric_name(result['headline'])}. This run: {own['n_samples']:,} held-out samples of {own['n_subjects']:,} subjects. Other data: all "
+        f"{metric_name(result['headline'])}. This run: {own['n_samples']:,} held-out samples of "
+        f"{own['n_subjects']:,} subjects. Other data: all "
         f"{other['n_samples']:,} samples of {other['n_subjects']:,} subjects; nothing was fitted on them."
         + ("" if result["n_outcomes"] == 1 else of),
         f"Intervals are 95 %, from {result['n_replicates']:,} bootstrap samples of subjects. {MARK} the interval of "

@@ -8,8 +8,9 @@ from attending.artifact import read_manifest
 from attending.compare.common import common
 from attending.compare.runs import Run, names_of, read_run
 from attending.compare.scoring import compare as score_runs
+from attending.errors import ArtifactError
 from attending.evaluate.config import Config
-from attending.stages.split import read_splits
+from attending.stages.split import read_splits, splits_file
 
 
 def open_run(folder: Path, name: str | None = None) -> Run:
@@ -19,11 +20,12 @@ def open_run(folder: Path, name: str | None = None) -> Run:
         ArtifactError: if it holds no labels, no predictions, or does not say who is held out.
     """
     splits = folder / "splits"
-    return read_run(
-        folder,
-        name or folder.resolve().name,
-        read_splits(splits if splits.exists() else folder / "events"),
-    )
+    beside = splits if splits.exists() else folder / "events"
+    if not splits_file(beside).exists():
+        raise ArtifactError(
+            f"expected a run in {folder}: the output folder of a study; it holds no splits of subjects"
+        )
+    return read_run(folder, name or folder.resolve().name, read_splits(beside))
 
 
 def compare(
