@@ -26,6 +26,10 @@ from attending.train.loop import Config as TrainConfig
 ENGINE = Local(1)
 N_SUBJECTS = 300
 SUBSET = Config(n_subjects=100)
+TINY: dict[str, dict[str, object]] = {
+    "logistic_counts": {"iterations": 4, "strengths": [0.01]},
+    "gru": {"width": 8, "width_state": 8},
+}
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def add_model(study: Study, name: str) -> None:
         study.tokens,
         study.labels,
         study.root / "models" / name,
-        model=Component(name=name),
+        model=Component(name=name, **TINY.get(name, {})),
         config=TrainConfig(epochs=1),
         batching=BatchConfig(max_tokens=64),
     )

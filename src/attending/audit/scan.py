@@ -76,7 +76,7 @@ class Scan:
 def scan(
     shard: Path, *, labels: Path, vocabulary: pl.DataFrame, tokens: TokenConfig, task: Settings, name: str
 ) -> Scan:
-    """Read one shard of events, and of labels."""
+    """Read one shard of events, and of the labels in a folder."""
     events = pl.read_parquet(shard)
     for column in (AVAILABLE_TIME, ORIGIN):
         if column not in events.columns:
@@ -85,7 +85,7 @@ def scan(
     events = with_visit_ids(events).with_columns(col(ORIGIN).fill_null("").cast(pl.String))
     subject, digest = digests(events, Vocabulary(vocabulary), tokens)
     dated = col(TIME).is_not_null()
-    samples = pl.read_parquet(labels)
+    samples = pl.read_parquet(labels / shard.name)
     visits = stays(events)
     diagnoses = events.filter(is_code(DIAGNOSIS) & dated & col(VISIT_ID).is_not_null()).select(
         *_VISIT, ORIGIN, CODE, pl.coalesce(AVAILABLE_TIME, TIME).alias(KNOWN)

@@ -71,7 +71,7 @@ def audit(
     asked, token_config = manifests["labels"].config, TokenConfig(**manifests["tokens"].config)
     settings = Component(**asked["task"]).config("tasks")
     work = partial(
-        _scan,
+        scan,
         labels=labels / "data",
         vocabulary=read_vocabulary(tokens).table,
         tokens=token_config,
@@ -115,10 +115,6 @@ def audit(
             {name: {"claim": claim} | vars(found) for name, (claim, found) in findings.items()},
         )
     return read_manifest(out, KIND)
-
-
-def _scan(shard: Path, *, labels: Path, **given: Any) -> Any:  # noqa: ANN401 - passed on as it is
-    return scan(shard, labels=labels / shard.name, **given)
 
 
 def _checked(run: Any, evidence: Evidence) -> Finding:  # noqa: ANN401 - a check
