@@ -13,5 +13,8 @@ Part = Callable[[Evidence], dict[str, Any] | None]
 """What a part found, ready for JSON; None where it does not apply to the task."""
 
 PARTS: dict[str, Part] = {
+    "subgroups": subgroups,
+    "recalibration": recalibration,
+    "conformal": conformal,
     "survival": survival.describe,
 }
