@@ -15,6 +15,7 @@ from attending.data.batches import Config as BatchConfig
 from attending.data.batches import assemble
 from attending.nn.interface import Model
 from histories import batch_of, facts, random_batch, random_histories
+from two_futures import two_futures
 
 MODELS = registry.names("models")
 TOLERANCE = 1e-6
@@ -239,6 +240,19 @@ def test_the_future_stays_unseen(name: str, store_with_samples) -> None:
         visit=np.where(future, store.visit + noise.integers(0, 3, len(future)), store.visit).astype(np.int32),
     )
     assert np.array_equal(before, logits(model, assemble(noisy, samples, positions, 512)))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_two_records_that_agree_up_to_the_prediction_give_the_same_bits(name: str) -> None:
+    """From events on: tokenized with another future and other labels, the prediction is the same."""
+    real, noisy = two_futures()
+    model, positions = fresh(name), np.arange(len(real.samples))
+    assert len(real.store.token) != len(noisy.store.token)
+    batches = [assemble(one.store, one.samples, positions, 512) for one in (real, noisy)]
+    assert not torch.equal(batches[0].labels, batches[1].labels)
+    with torch.no_grad():
+        before, after = (model.predicted(batch, "multilabel") for batch in batches)
+    assert torch.equal(before, after)
 
 
 @pytest.mark.parametrize("name", MODELS)
