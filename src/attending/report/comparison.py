@@ -17,11 +17,24 @@ from attending.report.names import inline
 Metrics = Mapping[str, Any]
 NOTHING = "–"
 FEW = 100
+K = 10
 ALPHA = 0.05
 MARK = "*"
 SCOPE_NAMES = {ALL: "All outcomes", NEW_ONSET: "New onset", RECURRENT: "Recurrent"}
-THIRD = ((ALL, "auprc"), (ALL, "macro_auprc"), (ALL, "recall_at_10"), (ALL, "brier"))
-ABBREVIATIONS = {"auroc": "AUROC", "auprc": "AUPRC", "ici": "ICI", "f1": "F1", "oe": "O/E"}
+THIRD = tuple(
+    (ALL, name) for name in ("auprc", "macro_auprc", "recall_at_10", "brier", "within_one_day", "r2")
+)
+ABBREVIATIONS = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "ici": "ICI",
+    "f1": "F1",
+    "oe": "O/E",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "msle": "MSLE",
+    "r2": "R²",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,11 +269,11 @@ def _card(label: str, value: Interval, note: str, sign: bool = False) -> Card:
 
 
 def _third(metrics: Metrics, model: str) -> Card:
+    few = metrics.get("n_outcomes", FEW) <= K  # then the first ten are all of them
     for scope, metric in ((NEW_ONSET, "recall_at_10"), (NEW_ONSET, metrics["headline"]), *THIRD):
-        if metric in metrics["models"][model].get(scope, {}) and (scope, metric) != (
-            ALL,
-            metrics["headline"],
-        ):
+        is_first = (scope, metric) == (ALL, metrics["headline"])
+        says_nothing = few and metric == f"recall_at_{K}"
+        if metric in metrics["models"][model].get(scope, {}) and not is_first and not says_nothing:
             is_new = scope == NEW_ONSET
             name = f"New-onset {inline(metric_name(metric))}" if is_new else metric_name(metric)
             note = (

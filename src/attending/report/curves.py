@@ -28,29 +28,27 @@ class Curves:
 def plots(curves: Mapping[str, Any], metrics: comparison.Metrics, n: int) -> Curves:
     """Lay out the curves of the best `n` models, the best baseline among them."""
     pooled: Population = curves.get("pooled") or {}
-    colours = {
-        name: at for name, at in _colours(metrics, n).items() if (pooled.get("models") or {}).get(name)
-    }
-    if not colours:
+    drawn = {name: at for name, at in colours(metrics, n).items() if (pooled.get("models") or {}).get(name)}
+    if not drawn:
         return Curves()
     binary = metrics["n_outcomes"] == 1
     outcomes = [
-        _calibration(each, colours, key=f"outcome-{at}") for at, each in enumerate(curves.get("outcomes", []))
+        _calibration(each, drawn, key=f"outcome-{at}") for at, each in enumerate(curves.get("outcomes", []))
     ]
     return Curves(
         plots=[
-            _calibration(pooled, colours, key="calibration"),
-            _risk(pooled, next(iter(colours.items())), curves["risk_edges"]),
-            _roc(pooled, colours, curves["false_positive_rates"]),
-            _net_benefit(pooled, colours, curves["thresholds"]),
+            _calibration(pooled, drawn, key="calibration"),
+            _risk(pooled, next(iter(drawn.items())), curves["risk_edges"]),
+            _roc(pooled, drawn, curves["false_positive_rates"]),
+            _net_benefit(pooled, drawn, curves["thresholds"]),
         ],
         of_outcomes=[plot for plot in outcomes if len(plot.lines) > 1],
-        legend=list(colours.items()),
+        legend=list(drawn.items()),
         note="Held-out predictions." if binary else "Held-out predictions, all outcomes pooled.",
     )
 
 
-def _colours(metrics: comparison.Metrics, n: int) -> dict[str, int]:
+def colours(metrics: comparison.Metrics, n: int) -> dict[str, int]:
     """Return the models that are drawn, best first, then baselines, and their colours: the best baseline is grey."""
     best = metrics.get("best_baseline")
     order = sorted(comparison.rows(metrics), key=lambda row: row.is_baseline)

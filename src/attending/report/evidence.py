@@ -33,7 +33,7 @@ class Attributions:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the report shows, before it is laid out."""
+    """What the report shows, before it is laid out; `parts` are the JSON files of the evaluation, by name."""
 
     events: Manifest
     labels: Manifest
@@ -45,6 +45,7 @@ class Evidence:
     ledger: dict[str, Any]
     flow: list[dict[str, Any]]
     audit: dict[str, dict[str, str]]
+    parts: dict[str, dict[str, Any]]
     codes: pl.DataFrame
     counts: pl.DataFrame
     kinds: dict[str, int]
@@ -78,6 +79,7 @@ def read(
         per_outcome=_table(metrics / "per_outcome.parquet"),
         ledger=_json(events / "ledger.json", {}),
         flow=_json(labels / "flow.json", []),
+        parts={path.stem: _json(path) for path in sorted(metrics.glob("*.json"))},
         audit=_json(audit / AUDIT_FILE, {}) if audit else {},
         codes=codes,
         counts=_counts(events, labels, splits or events / "metadata" / "subject_splits.parquet"),

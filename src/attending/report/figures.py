@@ -50,7 +50,7 @@ STYLE: dict[Any, Any] = {
 class Line:
     """One curve; `low` and `high` are its band; colour 1 to 6, or 0 for a thin line of reference.
 
-    Of stairs, `x` are the edges: one more than `y`.
+    Of stairs, `x` are the edges: one more than `y`. Where single `points` were measured they are dots on the line.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Line:
     high: Sequence[float] | None = None
     dashed: bool = False
     stairs: bool = False
+    points: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ def _add(axes: "Axes", line: Line) -> None:
     if line.stairs:
         axes.stairs(line.y, line.x, color=colour, baseline=None, **style)
         return
-    axes.plot(line.x, line.y, color=colour, **style)
+    axes.plot(line.x, line.y, color=colour, marker="o" if line.points else "", markersize=4, **style)
     if line.low is not None and line.high is not None:
         band = np.asarray(line.low, float), np.asarray(line.high, float)
         axes.fill_between(line.x, *band, color=colour, alpha=0.16, linewidth=0)

@@ -1,14 +1,24 @@
 """The forest plot: every model's headline with its 95 % interval, one panel a scope.
 
 The panel shows the models that compete at a scale at which their intervals can be seen. A model far behind them stands
-at the left edge as an arrow with its value.
+at the edge as an arrow with its value.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from attending.report.axis import Axis, axis
-from attending.report.comparison import SCOPE_NAMES, Interval, Metrics, ModelRow, ceiling, rows, scopes
+from attending.report.comparison import (
+    SCOPE_NAMES,
+    Interval,
+    Metrics,
+    ModelRow,
+    ceiling,
+    is_lower_better,
+    rows,
+    scopes,
+)
 
 WIDTH, NAMES, TOP, ROW, FOOT, MARGIN = 1000.0, 150.0, 34.0, 32.0, 34.0, 46.0
 N_COMPETING = 3
@@ -17,7 +27,7 @@ FAR = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Dot:
-    """An estimate: where it and its interval lie, and the words shown on hover; `edge` is a value left of the panel."""
+    """An estimate: where it and its interval lie, and the words shown on hover; `edge` is a value beyond the panel."""
 
     y: float
     x: float
@@ -26,6 +36,7 @@ class Dot:
     is_baseline: bool
     title: str
     edge: str = ""
+    right: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +73,7 @@ def forest(metrics: Metrics) -> Forest:
             lines,
             heights,
             truth.get(scope),
+            lower=is_lower_better(metrics, metrics["headline"]),
             left=NAMES + space * at + MARGIN / 2,
             width=space - MARGIN,
         )
@@ -85,12 +97,13 @@ def _panel(
     heights: Sequence[float],
     truth: Interval | None,
     *,
+    lower: bool,
     left: float,
     width: float,
 ) -> Panel:
     values = [line.cells[scope].value for line in lines]
     top = truth.estimate if truth else None
-    scale = axis(_range(values) + ([top] if top is not None else []), left=left, width=width)
+    scale = axis(_range(values, lower) + ([top] if top is not None else []), left=left, width=width)
     dots = [_dot(line, value, y, scale) for line, value, y in zip(lines, values, heights, strict=True)]
     references = [line.cells[scope].value.estimate for line in lines if line.is_best_baseline]
     reference = references[0] if references else None
@@ -98,25 +111,33 @@ def _panel(
         heading=SCOPE_NAMES[scope],
         axis=scale,
         dots=[dot for dot in dots if dot],
-        reference=None if reference is None or reference < scale.low else scale.place(reference),
+        reference=scale.place(reference) if _is_within(reference, scale) else None,
         ceiling=None if top is None else scale.place(top),
     )
 
 
-def _range(values: Sequence[Interval]) -> list[float]:
-    """Return the ends of the intervals of the competing models."""
-    kept = set(competing([value.estimate for value in values if value.estimate is not None]))
-    return [end for value in values if value.estimate in kept for end in _ends(value)]
+def _range(values: Sequence[Interval], lower: bool) -> list[float]:
+    """Return the ends of the intervals of the competing models; where `lower` is better, the others are too high."""
+    sign = -1 if lower else 1
+    kept = set(competing([sign * value.estimate for value in values if value.estimate is not None]))
+    of_kept = [value for value in values if value.estimate is not None and sign * value.estimate in kept]
+    return [end for value in of_kept for end in _ends(value)]
+
+
+def _is_within(value: float | None, scale: Axis) -> TypeGuard[float]:
+    return value is not None and scale.low <= value <= scale.high
 
 
 def _dot(line: ModelRow, value: Interval, y: float, scale: Axis) -> Dot | None:
     if value.estimate is None:
         return None
     title = f"{line.name}: {value.full()}"
-    if value.estimate < scale.low:
-        x = scale.left
-        return Dot(y=y, x=x, low=x, high=x, is_baseline=line.is_baseline, title=title, edge=value.text())
-    low, high = (scale.place(max(end, scale.low)) for end in _ends(value))
+    if not _is_within(value.estimate, scale):
+        right = value.estimate > scale.high
+        x = scale.left + scale.width * right
+        edge = value.text()
+        return Dot(y=y, x=x, low=x, high=x, is_baseline=line.is_baseline, title=title, edge=edge, right=right)
+    low, high = (scale.place(min(max(end, scale.low), scale.high)) for end in _ends(value))
     return Dot(
         y=y, x=scale.place(value.estimate), low=low, high=high, is_baseline=line.is_baseline, title=title
     )

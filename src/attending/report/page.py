@@ -10,16 +10,21 @@ from markupsafe import Markup
 
 from attending.report import comparison, curves, flow, forest, method, outcomes, thresholds
 from attending.report.audit import AuditTable, audit_table
+from attending.report.conformal import ConformalTable, conformal_table
 from attending.report.coverage import CoverageTable, coverage_table
 from attending.report.evidence import Attributions, Evidence
 from attending.report.figures import Figure, draw
 from attending.report.ledger import LedgerTable, ledger_table
 from attending.report.method import ModelSettings
 from attending.report.names import sentence
+from attending.report.recalibration import RecalibrationTable, recalibration_table
 from attending.report.settings import ReportConfig
+from attending.report.subgroups import SubgroupTable, subgroup_table
 from attending.report.suppression import HIDDEN
+from attending.report.survival import TimeToEvent, time_to_event
 from attending.report.table_one import Row, TableOne, table_one
 from attending.report.timeline import Patients, Timeline, timelines
+from attending.report.values import Predicted, predicted
 
 HERE = Path(__file__).parent
 SPLIT_NAMES = {"train": "Train", "tuning": "Tuning", "held_out": "Held-out"}
@@ -29,6 +34,11 @@ SECTIONS = (
     ("ledger", "Every line"),
     ("models", "Models compared"),
     ("curves", "Probabilities"),
+    ("survival", "Time to event"),
+    ("values", "Predicted, observed"),
+    ("recalibration", "Recalibration"),
+    ("conformal", "Sets"),
+    ("subgroups", "Subgroups"),
     ("outcomes", "Outcomes"),
     ("patients", "Single predictions"),
     ("audit", "Leakage"),
@@ -78,6 +88,9 @@ class Page:
     cards: list[comparison.Card]
     verdict: str
     audit: AuditTable
+    subgroups: SubgroupTable
+    recalibration: RecalibrationTable
+    conformal: ConformalTable
     flow: flow.Drawing
     table_one: TableOneView
     ledger: LedgerTable
@@ -95,6 +108,8 @@ class Page:
     thresholds: thresholds.ThresholdTable
     curve_legend: list[tuple[str, int]]
     curves_note: str
+    survival: TimeToEvent
+    values: Predicted
     outcomes: outcomes.OutcomeTable
     patients: list[PatientGroup]
     method: list[tuple[str, str]]
@@ -116,7 +131,22 @@ def page(evidence: Evidence, config: ReportConfig, study: dict[str, Any]) -> Pag
     table = outcomes.outcome_table(evidence.per_outcome, metrics, evidence.names, config.n_outcomes)
     patients = _patients(evidence.attributions, config.n_timelines)
     audit = audit_table(evidence.audit)
-    empty = {"audit": not audit.rows, "curves": not figures, "outcomes": not table.rows, "patients": not patients}
+    colours = curves.colours(metrics, config.n_curves)
+    survival = time_to_event(evidence.parts.get("survival", {}), metrics, colours)
+    values = predicted(evidence.parts.get("values", {}), colours)
+    empty = {"survival": not survival.tables, "values": not values.figures}
+    empty |= {
+        "audit": not audit.rows,
+        "curves": not figures,
+        "outcomes": not table.rows,
+        "patients": not patients,
+    }
+    parts = evidence.parts
+    subgroups = subgroup_table(parts.get("subgroups", {}), metrics)
+    recalibrated = recalibration_table(parts.get("recalibration", {}), metrics)
+    conformal = conformal_table(parts.get("conformal", {}), metrics)
+    empty |= {"subgroups": not subgroups.attributes, "recalibration": not recalibrated.rows}
+    empty |= {"conformal": not conformal.rows}
     models = comparison.rows(metrics)
     return Page(
         title=config.title or about.title(),
@@ -126,6 +156,9 @@ def page(evidence: Evidence, config: ReportConfig, study: dict[str, Any]) -> Pag
         cards=comparison.cards(metrics),
         verdict=comparison.verdict(metrics),
         audit=audit,
+        subgroups=subgroups,
+        recalibration=recalibrated,
+        conformal=conformal,
         flow=_flow(evidence, first_table, ledger),
         table_one=TableOneView(header=_header(first_table), rows=first_table.rows),
         ledger=ledger,
@@ -143,6 +176,8 @@ def page(evidence: Evidence, config: ReportConfig, study: dict[str, Any]) -> Pag
         thresholds=thresholds.threshold_table(metrics),
         curve_legend=drawn.legend,
         curves_note=drawn.note,
+        survival=survival,
+        values=values,
         outcomes=table,
         patients=patients,
         method=about.method(first_table),
