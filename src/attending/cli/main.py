@@ -9,7 +9,7 @@ import sys
 from cyclopts import App
 
 from attending import __version__
-from attending.cli import audit, compare, describe, records, run, stages
+from attending.cli import audit, compare, describe, records, run, seismometer, stages
 from attending.errors import AttendingError
 
 app = App(
@@ -36,6 +36,7 @@ for command in (
     compare.multiverse,
     compare.validate,
     audit.audit,
+    seismometer.seismometer,
 ):
     app.command(command)
 app.command(describe.list_components, name="list")

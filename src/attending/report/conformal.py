@@ -34,7 +34,7 @@ def conformal_table(found: Json, metrics: comparison.Metrics) -> ConformalTable:
     if not names:
         return ConformalTable()
     is_binary = found["n_outcomes"] == 1
-    what = "samples get an alert" if is_binary else f"of {found['n_outcomes']} outcomes stand in a set"
+    what = "samples with an alert" if is_binary else f"of {found['n_outcomes']} outcomes stand in a set"
     rows = [
         (str(name), [_percent(level["alpha"]), *_cells(level, is_binary)])
         for name in names

@@ -62,6 +62,11 @@ class Attribute:
     groups: list[Group]
     gaps: list[tuple[str, Interval]]
 
+    @property
+    def has_rates(self) -> bool:
+        """Whether any group has a rate that is shown."""
+        return any(value.estimate is not None for group in self.groups for value in group.rates)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SubgroupTable:
