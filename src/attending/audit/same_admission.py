@@ -39,6 +39,6 @@ def check(evidence: Evidence) -> Finding:
     if not scan.n_inside and not scan.n_own:
         return not_applicable("no sample is asked within a stay, and no label is a code of its own visit")
     return passed(
-        f"{number(scan.n_inside, 'sample')} before the end of their visit, none sees its diagnosis codes; "
+        f"{number(scan.n_inside, 'sample')} before the end of their visit, none sees codes that its end assigns; "
         f"{scan.n_own / max(scan.n_labels, 1):.0%} of labels recur from the sample's own visit"
     )
