@@ -34,7 +34,6 @@ def conformal_table(found: Json, metrics: comparison.Metrics) -> ConformalTable:
     if not names:
         return ConformalTable()
     is_binary = found["n_outcomes"] == 1
-    what = "samples with an alert" if is_binary else f"of {found['n_outcomes']} outcomes stand in a set"
     rows = [
         (str(name), [_percent(level["alpha"]), *_cells(level, is_binary)])
         for name in names
@@ -46,7 +45,7 @@ def conformal_table(found: Json, metrics: comparison.Metrics) -> ConformalTable:
         f"{'few' if n is None else format(n, ',')} tuning subjects. "
         "Missed is the share of what happens that no set held, averaged within each subject, then over subjects.",
         guarantee=found["guarantee"],
-        size=what[:1].upper() + what[1:] if is_binary else f"Set size, {what}",
+        size="Samples with an alert" if is_binary else f"In a set, of {found['n_outcomes']}",
         rows=rows,
         model=str(names[0]),
         group_share=_percent(found["group_alpha"]),
