@@ -44,6 +44,13 @@ def case_mix(internal: Histories, external: Histories, counts: pl.DataFrame, nam
     )
 
 
+def numbers(values: Sequence[Array]) -> Table:
+    """Return how the predicted number is distributed on either side."""
+    row = _of_values("Observed", values)
+    note = "Held-out samples of the run, and all of the other data."
+    return Table(groups=[], columns=list(COLUMNS), lines=[_line(row)], notes=[note])
+
+
 def prevalences(samples: Sequence[Samples], outcomes: pl.DataFrame, names: Names) -> Table:
     """Return how often each outcome happens on either side, the most frequent of the run first."""
     positive, known = ([of(one) for one in samples] for of in (_positive, _known))
@@ -93,7 +100,10 @@ def _known(samples: Samples) -> Array:
 
 
 def _median(label: str, column: str, internal: Histories, external: Histories) -> Row:
-    values = [side.subjects[column].drop_nulls().to_numpy() for side in (internal, external)]
+    return _of_values(label, [side.subjects[column].drop_nulls().to_numpy() for side in (internal, external)])
+
+
+def _of_values(label: str, values: Sequence[Array]) -> Row:
     cells = [_quartiles(value) if len(value) >= FLOOR else HIDDEN for value in values]
     difference = ""
     if HIDDEN not in cells:

@@ -16,9 +16,9 @@ from attending.compare.runs import Run
 from attending.errors import ArtifactError
 from attending.evaluate.reading import KEYS, ROW, Cohort, read_cohort
 from attending.evaluate.reading import read_outcomes as read_outcome_table
-from attending.evaluate.samples import Samples, check_probabilities
-from attending.metrics.ratio import Array
-from attending.schema import HELD_OUT, OUTCOME, PROBABILITY, SPLIT, SUBJECT_ID, TUNING
+from attending.evaluate.samples import Samples, check_probabilities, check_values
+from attending.metrics.ratio import Array, Floats
+from attending.schema import HELD_OUT, OUTCOME, PROBABILITY, SPLIT, SUBJECT_ID, TUNING, VALUE, Target
 
 HINT = "give --common to compare on what all have in common"
 
@@ -29,13 +29,16 @@ class Common:
 
     keys        by split: subject and prediction time of each sample
     samples     by split: what happens in them
+    values      by split: the numbers that are predicted (n,), where the target is a number
     n_dropped   by run: held-out samples that not all runs hold out
     n_outcomes_dropped    by run: outcomes that not all runs predict
     """
 
+    target: Target
     outcomes: pl.DataFrame
     keys: dict[str, pl.DataFrame]
     samples: dict[str, Samples]
+    values: dict[str, Floats]
     n_dropped: dict[str, int]
     n_outcomes_dropped: dict[str, int]
 
@@ -43,7 +46,7 @@ class Common:
         """Return the probabilities (n, K) of a predictions artifact for the common samples and outcomes.
 
         Raises:
-            ArtifactError: if samples or outcomes are missing, or a value is no probability.
+            ArtifactError: if samples or outcomes are missing, or one is no probability, or no number.
         """
         scan = pl.scan_parquet(predictions / "data.parquet").filter(pl.col(SPLIT) == split)
         frame = scan.select(*KEYS, PROBABILITY).collect().with_row_index(ROW)
@@ -59,7 +62,8 @@ class Common:
         columns = [place[name] for name in self.outcomes[OUTCOME]]
         whole = frame[PROBABILITY].to_numpy()
         probability = whole[found[ROW].to_numpy()][:, columns] if len(found) else np.zeros((0, len(columns)))
-        check_probabilities(model, probability, len(found), len(columns))
+        check = check_values if self.target == "value" else check_probabilities
+        check(model, probability, len(found), len(columns))
         return probability
 
 
@@ -92,9 +96,11 @@ def common(runs: Sequence[Run], *, intersect: bool = False) -> Common:
         )
     _check_answers(runs, cohorts[HELD_OUT], keys[HELD_OUT])
     return Common(
+        target=first.target,
         outcomes=outcomes,
         keys=keys,
         samples={split: _samples(cohorts[split][0], keys[split]) for split in cohorts},
+        values={split: _values(cohorts[split][0], keys[split]) for split in cohorts},
         n_dropped=n_dropped,
         n_outcomes_dropped={run.name: len(run.outcomes) - len(outcomes) for run in runs},
     )
@@ -137,6 +143,13 @@ def _samples(cohort: Cohort, keys: pl.DataFrame) -> Samples:
     )
 
 
+def _values(cohort: Cohort, keys: pl.DataFrame) -> Floats:
+    """Return the numbers of the samples (n,), NaN where the labels hold none."""
+    if VALUE not in cohort.frame.columns:
+        return np.full(len(keys), np.nan)
+    return cohort.frame[VALUE].to_numpy().astype(np.float64)[_rows(cohort, keys)]
+
+
 def _rows(cohort: Cohort, keys: pl.DataFrame) -> Array:
     placed = cohort.frame.select(KEYS).with_row_index(ROW)
     return keys.join(placed, on=KEYS, how="left", maintain_order="left")[ROW].to_numpy()
@@ -149,6 +162,8 @@ def _check_answers(runs: Sequence[Run], cohorts: Sequence[Cohort], keys: pl.Data
         for scope in first.scopes:
             mine, its = first.pairs(scope), other.pairs(scope)
             differ |= ((mine != its) | (mine & (first.labels != other.labels))).any(axis=1)
+        my_values, its_values = (_values(cohorts[at], keys) for at in (0, runs.index(run)))
+        differ |= (its_values != my_values) & ~(np.isnan(its_values) & np.isnan(my_values))
         if differ.any():
             raise ArtifactError(
                 f"the runs '{runs[0].name}' and '{run.name}' give different answers for {int(differ.sum())} of "

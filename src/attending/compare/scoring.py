@@ -8,25 +8,28 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from attending.compare.common import Common
 from attending.compare.multiverse import read
 from attending.compare.runs import Cost, Run
-from attending.errors import ArtifactError
 from attending.evaluate.bootstrap import Bootstrap
-from attending.evaluate.comparison import BASELINES, best_of, headline_metric, summarise
+from attending.evaluate.comparison import BASELINES, choose, headline_metric, summarise, tuning_auroc
 from attending.evaluate.config import CONFIDENCE, Config
 from attending.evaluate.definitions import definition
-from attending.evaluate.samples import Samples
+from attending.evaluate.question import unit
+from attending.evaluate.samples import ALL
 from attending.evaluate.scores import Scores, score
 from attending.evaluate.sets import f1_threshold
+from attending.evaluate.values import DAYS, HEADLINE, Measured, errors_of
 from attending.metrics.ratio import Array
+from attending.metrics.regression import errors
 from attending.progress import track
 from attending.schema import HELD_OUT, TUNING
 
@@ -63,20 +66,18 @@ def compare(runs: Sequence[Run], common: Common, *, config: Config, seed: int = 
     """Return the comparison of all models of all runs, ready for JSON.
 
     Raises:
-        ArtifactError: if predictions do not fit the labels, or the runs predict a number.
+        ArtifactError: if predictions do not fit the labels.
     """
-    if runs[0].target == "value":
-        raise ArtifactError("runs that predict a number cannot be compared yet: look at their own reports")
     entries = entries_of(runs, common)
     tuning, held_out = (Predictions(entries, common, split) for split in (TUNING, HELD_OUT))
     samples = common.samples[HELD_OUT]
     bootstrap = Bootstrap(samples.n_subjects, config.n_replicates, seed)
-    limits = thresholds(tuning, common.samples[TUNING])
-    scores = score_all(held_out, samples, limits, config, bootstrap)
+    judge = Judge(common, runs[0].task, config)
+    scores = judge.score_all(held_out, judge.thresholds(tuning), bootstrap)
     baselines = _in_order([entry for entry in entries if entry.model in BASELINES])
     models = [entry.name for entry in entries if entry.model not in BASELINES]
-    baseline, decided_by = best_of(baselines, common.samples[TUNING], tuning, config)
-    best = best_of(models, common.samples[TUNING], tuning, config)[0]
+    baseline, decided_by = choose(baselines, tuning, judge.quality)
+    best = choose(models, tuning, judge.quality)[0]
     summary = summarise(scores, baseline, CONFIDENCE, best)
     metrics = {name for scopes in summary.values() for of in scopes.values() for name in of}
     return {
@@ -84,7 +85,7 @@ def compare(runs: Sequence[Run], common: Common, *, config: Config, seed: int = 
         "n_samples": samples.n,
         "n_subjects": samples.n_subjects,
         "n_outcomes": len(common.outcomes),
-        "headline": headline_metric(samples, config),
+        "headline": judge.headline,
         "confidence": CONFIDENCE,
         "n_replicates": config.n_replicates,
         "best_baseline": baseline,
@@ -123,25 +124,57 @@ def entries_of(runs: Sequence[Run], common: Common) -> list[Entry]:
     ]
 
 
-def thresholds(tuning: Mapping[str, Array], samples: Samples) -> dict[str, float]:
-    """Return, for each model, the threshold of the weighted F1, chosen on tuning samples; none without any."""
-    return {name: f1_threshold(samples, tuning[name]) for name in tuning} if samples.n else {}
+@dataclass(frozen=True)
+class Judge:
+    """Scores models on common samples, whatever the target is."""
 
+    common: Common
+    task: dict[str, Any]
+    config: Config
 
-def score_all(
-    predictions: Mapping[str, Array],
-    samples: Samples,
-    limits: Mapping[str, float],
-    config: Config,
-    bootstrap: Bootstrap,
-) -> dict[str, Scores]:
-    """Return the scores of every model, one model's predictions in memory at a time."""
-    scores = {}
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as executor:
-        for name in track(list(predictions), "comparing"):
-            limit = limits.get(name, float("nan"))
-            scores[name] = score(samples, predictions[name], bootstrap, config, executor, limit)
-    return scores
+    @property
+    def is_number(self) -> bool:
+        """Whether a number is predicted."""
+        return self.common.target == "value"
+
+    @property
+    def headline(self) -> str:
+        """The metric that ranks models."""
+        return HEADLINE if self.is_number else headline_metric(self.common.samples[HELD_OUT], self.config)
+
+    def quality(self, predicted: Array) -> float:
+        """Return how good predictions for tuning samples are, more is better; NaN where nothing tells."""
+        if not self.is_number:
+            return tuning_auroc(self.common.samples[TUNING], predicted, self.config)
+        observed = self.common.values[TUNING]
+        return -errors(observed, predicted[:, 0])[HEADLINE] if len(observed) else float("nan")
+
+    def thresholds(self, tuning: Mapping[str, Array]) -> dict[str, float]:
+        """Return, for each model, the threshold of the weighted F1, chosen on tuning samples; none without any."""
+        samples = self.common.samples[TUNING]
+        if self.is_number or not samples.n:
+            return {}
+        return {name: f1_threshold(samples, tuning[name]) for name in tuning}
+
+    def score_all(
+        self, predictions: Mapping[str, Array], limits: Mapping[str, float], bootstrap: Bootstrap
+    ) -> dict[str, Scores]:
+        """Return the scores of every model, one model's predictions in memory at a time."""
+        scores = {}
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as executor:
+            for name in track(list(predictions), "comparing"):
+                limit = limits.get(name, float("nan"))
+                scores[name] = self._score(predictions[name], limit, bootstrap, executor)
+        return scores
+
+    def _score(self, predicted: Array, limit: float, bootstrap: Bootstrap, executor: Executor) -> Scores:
+        samples = self.common.samples[HELD_OUT]
+        if not self.is_number:
+            return score(samples, predicted, bootstrap, self.config, executor, limit)
+        measured = Measured(samples.subject, self.common.values[HELD_OUT])
+        of_days = unit(self.task) == DAYS
+        found = errors_of(measured, predicted[:, 0].astype(np.float64), bootstrap, of_days=of_days)
+        return Scores({ALL: found}, {})
 
 
 def _in_order(entries: Sequence[Entry]) -> list[str]:

@@ -10,11 +10,10 @@ from typing import Any
 
 from attending.compare.common import Common
 from attending.compare.runs import Run
-from attending.compare.scoring import Predictions, entries_of, score_all, thresholds
+from attending.compare.scoring import Judge, Predictions, entries_of
 from attending.compare.table import Line, Table, Value
-from attending.errors import ArtifactError
 from attending.evaluate.bootstrap import Bootstrap
-from attending.evaluate.comparison import BASELINES, best_of, interval, summarise
+from attending.evaluate.comparison import BASELINES, choose, interval, summarise
 from attending.evaluate.config import CONFIDENCE, Config
 from attending.evaluate.definitions import definition
 from attending.evaluate.discrimination import mean_over_outcomes
@@ -35,24 +34,24 @@ def validate(
     """Return every model's figures on its own held-out samples, on all of the other data, and their change.
 
     Raises:
-        ArtifactError: if the run predicts a number, or predictions do not fit.
+        ArtifactError: if predictions do not fit.
     """
-    if run.target == "value":
-        raise ArtifactError("a run that predicts a number cannot be validated on other data yet")
     entries = entries_of([run], own)
     tuning = Predictions(entries, own, TUNING)
-    limits = thresholds(tuning, own.samples[TUNING])
-    sides = {}
-    for at, (of, common) in enumerate(((run, own), (other_run, other))):
-        held_out = Predictions(entries_of([of], common), common, HELD_OUT)
-        bootstrap = Bootstrap(common.samples[HELD_OUT].n_subjects, config.n_replicates, seed + at)
-        sides[SIDES[at]] = score_all(held_out, common.samples[HELD_OUT], limits, config, bootstrap)
+    judges = [Judge(common, run.task, config) for common in (own, other)]
+    limits = judges[0].thresholds(tuning)
+    sides: dict[str, dict[str, Scores]] = {}
+    for side, of, judge in zip(SIDES, (run, other_run), judges, strict=False):
+        held_out = Predictions(entries_of([of], judge.common), judge.common, HELD_OUT)
+        n_subjects = judge.common.samples[HELD_OUT].n_subjects
+        bootstrap = Bootstrap(n_subjects, config.n_replicates, seed + len(sides))
+        sides[side] = judge.score_all(held_out, limits, bootstrap)
     sizes = {
-        side: common.samples[HELD_OUT].n_subjects for side, common in zip(SIDES, (own, other), strict=False)
+        side: judge.common.samples[HELD_OUT].n_subjects for side, judge in zip(SIDES, judges, strict=False)
     }
     n_scored = _level(sides, sizes, config.n_replicates)
-    baseline = best_of([name for name in BASELINES if name in tuning], own.samples[TUNING], tuning, config)[0]
-    best = best_of([name for name in tuning if name not in BASELINES], own.samples[TUNING], tuning, config)[0]
+    baseline = choose([name for name in BASELINES if name in tuning], tuning, judges[0].quality)[0]
+    best = choose([name for name in tuning if name not in BASELINES], tuning, judges[0].quality)[0]
     found = _side_by_side(sides, baseline, best)
     metrics = {
         name for sides in found.values() for scopes in sides.values() for of in scopes.values() for name in of

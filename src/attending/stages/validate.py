@@ -23,7 +23,7 @@ from attending.artifact import (
     writing,
 )
 from attending.compare import page
-from attending.compare.case_mix import case_mix, count_both, prevalences
+from attending.compare.case_mix import case_mix, count_both, numbers, prevalences
 from attending.compare.common import Common, common
 from attending.compare.domain import domain_auroc
 from attending.compare.histories import read_histories
@@ -157,7 +157,9 @@ def _who(
     names = _names(own_events, events, run)
     return {
         "case_mix": case_mix(internal, external, counts, names),
-        "prevalences": prevalences(samples, run.outcomes, names),
+        "prevalences": numbers([side.values[HELD_OUT] for side in sides])
+        if run.target == "value"
+        else prevalences(samples, run.outcomes, names),
     }
 
 
