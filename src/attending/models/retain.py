@@ -59,9 +59,9 @@ class Model(interface.Model):
         self.dropout = nn.Dropout(config.dropout)
 
     def use(self, facts: Facts) -> None:
-        """Start the output bias at the log-odds of each outcome."""
+        """Start the output bias at the log-odds of each outcome, or at the mean of a number."""
         with torch.no_grad():
-            self.output.bias.copy_(interface.log_odds(facts.prevalence))
+            self.output.bias.copy_(interface.first_guess(facts))
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and each visit's α."""

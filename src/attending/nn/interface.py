@@ -63,3 +63,10 @@ class Additive(Protocol):
 def log_odds(prevalence: Tensor, smallest: float = 1e-6) -> Tensor:
     """Return the logit of a share, held away from infinity."""
     return torch.logit(prevalence.double().clamp(smallest, 1 - smallest)).float()
+
+
+def first_guess(facts: Facts) -> Tensor:
+    """Return the logits that know nothing of a patient: each outcome's log-odds, or 0, the mean of a number."""
+    if facts.target == VALUE_TARGET:
+        return torch.zeros_like(facts.prevalence)
+    return log_odds(facts.prevalence)
