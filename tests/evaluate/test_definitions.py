@@ -39,7 +39,7 @@ ORACLES = {
     **dict.fromkeys(("slope_of_observed", "intercept_of_observed"), ("linregress", "test_regression")),
     "mean_absolute_log_error": ("mean_absolute_error", "test_regression"),
     "msle": ("mean_squared_log_error", "test_regression"),
-    "within_one_day": ("np.mean", "test_regression"),
+    "share_within_one_day": ("np.mean", "test_regression"),
     "kappa": ("cohen_kappa_score", "test_regression"),
     "ipcw_auroc": ("cumulative_dynamic_auc", "test_survival"),
     "ipcw_brier": ("brier_score", "test_survival"),

@@ -29,7 +29,7 @@ def test_errors_are_those_of_scikit_learn():
         "intercept_of_observed": stats.linregress(p, y).intercept,
         "msle": oracle.mean_squared_log_error(y, clipped),
         "mean_absolute_log_error": oracle.mean_absolute_error(np.log1p(y), np.log1p(clipped)),
-        "within_one_day": np.mean(np.abs(p - y) <= 1),
+        "share_within_one_day": np.mean(np.abs(p - y) <= 1),
         "kappa": oracle.cohen_kappa_score(day_bins(y), day_bins(p), weights="linear", labels=range(10)),
     }
     assert found == pytest.approx(expected, abs=1e-9)
@@ -72,7 +72,7 @@ def test_what_has_no_value_is_nan_without_a_warning():
     assert all(np.isnan(value) for value in of_none.values())
     constant = errors([2.0, 2.0, 2.0], [3.0, 3.0, 3.0], of_days=True)
     assert np.isnan([constant["r2"], constant["slope_of_observed"]]).all()
-    assert constant["mae"] == constant["mean_error"] == constant["within_one_day"] == 1
+    assert constant["mae"] == constant["mean_error"] == constant["share_within_one_day"] == 1
     assert np.isnan(kappa_of_counts(np.zeros((100, 2)))).all()
     assert np.isnan(median_of_counts(np.array([1.0]), np.zeros((1, 2)))).all()
 

@@ -209,8 +209,8 @@ _DEFINITIONS = {
         0,
         POSITIVE,
     ),
-    "within_one_day": Definition(
-        "Within a day", "share of predictions at most one day off", "mean of 1[|p − y| ≤ 1]", "higher", 1
+    "share_within_one_day": Definition(
+        "Share within a day", "share of predictions at most one day off", "mean of 1[|p − y| ≤ 1]", "higher", 1
     ),
     "kappa": Definition(
         "Kappa of ten bins of days",

@@ -27,7 +27,7 @@ from attending.metrics.ratio import Array, Floats, ratio
 DAY_EDGES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 14.0)
 N_DAY_BINS = len(DAY_EDGES) + 1
 NAMES = ("mae", "rmse", "mean_error", "r2", "slope_of_observed", "intercept_of_observed")
-NAMES_OF_DAYS = ("mean_absolute_log_error", "msle", "within_one_day")
+NAMES_OF_DAYS = ("mean_absolute_log_error", "msle", "share_within_one_day")
 
 
 @dataclass(frozen=True)

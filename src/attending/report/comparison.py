@@ -22,7 +22,7 @@ ALPHA = 0.05
 MARK = "*"
 SCOPE_NAMES = {ALL: "All outcomes", NEW_ONSET: "New onset", RECURRENT: "Recurrent"}
 THIRD = tuple(
-    (ALL, name) for name in ("auprc", "macro_auprc", "recall_at_10", "brier", "within_one_day", "r2")
+    (ALL, name) for name in ("auprc", "macro_auprc", "recall_at_10", "brier", "share_within_one_day", "r2")
 )
 ABBREVIATIONS = {
     "auroc": "AUROC",

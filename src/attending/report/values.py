@@ -29,7 +29,7 @@ def predicted(found: Json, colours: Mapping[str, int]) -> Predicted:
     plots = [_means(models, drawn, unit)]
     plots += [_spread(models[name], name, drawn[name], unit) for name in _spreads(drawn)]
     return Predicted(
-        note="Held-out samples in ten groups of alike predictions, each model with groups of its own.",
+        note="Held-out samples in groups of alike predictions, each model with groups of its own.",
         figures=[draw(plot) for plot in plots],
         legend=list(drawn.items()),
     )
