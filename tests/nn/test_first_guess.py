@@ -11,7 +11,13 @@ from attending.nn.interface import first_guess
 def facts(target):
     nothing = torch.full((40,), -1)
     prevalence = torch.tensor([0.5, 0.1, 1.0, 0.2, 0.3]) if target == "multilabel" else torch.ones(5)
-    return Facts(nothing, prevalence, nothing, nothing, target)
+    return Facts(
+        outcome_of_token=nothing,
+        prevalence=prevalence,
+        code_of_token=nothing,
+        sex_of_token=nothing,
+        target=target,
+    )
 
 
 def test_outcomes_start_at_their_log_odds_and_a_number_at_its_mean():
