@@ -51,6 +51,15 @@ def test_logistic_counts_is_sparse_where_one_code_decides() -> None:
     assert float(right.float().mean()) > 0.95
 
 
+def test_logistic_counts_keeps_to_prevalence_where_nothing_can_be_learned() -> None:
+    train, tuning = by_token(7, 60, 1), by_token(7, 30, 2)
+    tuning = replace(tuning, labels=1 - tuning.labels)
+    model, chosen = fitted("logistic_counts", train, tuning, strengths=(0.1,), sparsities=(1e-2,))
+    assert chosen == {"share_of_weights_not_0": 0.0}
+    with torch.no_grad():
+        assert model(tuning).logits.std() == 0
+
+
 def test_gbm_counts_chooses_among_its_settings() -> None:
     train, tuning = by_token(7, 400, 1), by_token(7, 100, 2)
     _, chosen = fitted("gbm_counts", train, tuning, n_leaves=(7, 3), min_leaf=(5, 300))

@@ -92,6 +92,17 @@ def test_narrowing_a_matrix_and_rows_keeps_the_same_columns() -> None:
     assert np.array_equal(again, kept.narrow(x).toarray())
 
 
+def test_products_with_many_outcomes_are_those_with_few() -> None:
+    generator = np.random.default_rng(0)
+    shares = np.linspace(0, 0.5, 20)  # some columns become a dense block, some do not, one is empty
+    table = (generator.normal(size=(200, 20)) * (generator.random((200, 20)) < shares)).astype(np.float32)
+    one = Matrix(csr_array(table))
+    right, left = torch.randn(20, 6), torch.randn(200, 6)
+    torch.testing.assert_close(one.times(right), torch.from_numpy(table) @ right)
+    torch.testing.assert_close(one.transposed_times(left), torch.from_numpy(table).T @ left)
+    torch.testing.assert_close(one.times(right[:, :2]), one.times(right)[:, :2])
+
+
 def problem(*, amounts: bool = False) -> tuple[csr_array, Problem]:
     """Return 300 rows of 12 features, of which two decide six outcomes."""
     generator = np.random.default_rng(0)
