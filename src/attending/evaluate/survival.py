@@ -120,16 +120,28 @@ def curve(
     at = np.sort(followed.time[(followed.event == kind) & (followed.time <= last)])
     if len(at) < SMALLEST_CELL:
         return None
-    step = max(SMALLEST_CELL, -(-len(at) // N_POINTS))
-    ends = np.arange(len(at) - 1, SMALLEST_CELL - 2, -step)[::-1]
-    end = [last] if followed.time.max() >= last else []
-    points = np.unique(np.concatenate([np.minimum(np.ceil(at[ends]), last), end]))
+    points = _points(at, last, is_reached=bool(followed.time.max() >= last))
     values = [
         interval(value, CONFIDENCE)
         for value in incidence_at(followed, points, bootstrap, competing=competing)
     ]
     columns: dict[str, list[float | None]] = {DAYS: [0.0, *points.tolist()]}
     return columns | {key: [0.0, *(value[key] for value in values)] for key in INTERVAL}
+
+
+def _points(at: Floats, last: float, *, is_reached: bool) -> Floats:
+    """Return whole days with at least 11 of the ascending times `at` from one to the next, and the last day."""
+    step = max(SMALLEST_CELL, -(-len(at) // N_POINTS))
+    days = np.unique(np.minimum(np.ceil(at), last))
+    passed = np.searchsorted(at, days, side="right")
+    points, before = [], 0
+    for day, n in zip(days.tolist(), passed.tolist(), strict=True):
+        if n - before >= step:
+            points.append(day)
+            before = n
+    if before < len(at):  # the few after the last point stand with those before it
+        points[-1:] = [float(days[-1])]
+    return np.unique([*points, *([last] if is_reached else [])])
 
 
 def _followed(frame: pl.DataFrame, evidence: Evidence) -> Followed:
