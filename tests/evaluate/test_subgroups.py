@@ -53,6 +53,24 @@ def test_groups_of_few_subjects_are_gathered(tmp_path):
     assert groups["race"] == ["WHITE"] * 14 + ["BLACK"] * 14 + ["all others"] * 3 + ["unknown"]
 
 
+def test_many_years_become_spans_and_shifted_years_are_no_group(tmp_path):
+    asked = [(n, 365.25 * (n % 12) + 20) for n in range(1, 121)]
+    groups = groups_of(tmp_path, [event(1, 0, "GENDER//F")], asked)
+    assert groups["year"][:3] == ["2150–2151", "2152–2153", "2152–2153"]
+    assert len(set(groups["year"])) == 6
+    (tmp_path / "shifted").mkdir()
+    shifted = groups_of(
+        tmp_path / "shifted", [event(1, 0, "GENDER//F")], [(n, 400 * n) for n in range(1, 60)]
+    )
+    assert "year" not in shifted
+
+
+def test_hospitals_are_gathered_and_known_by_their_own_numbers(tmp_path):
+    stays = [event(n, 0, f"HOSPITAL//{n % 8 if n < 121 else n}") for n in range(1, 126)]
+    groups = groups_of(tmp_path, stays, [(n, 1) for n in range(1, 126)])
+    assert set(groups["hospital"]) == {"1", "2", "3", "4", "5", "0", "all others"}
+
+
 def test_the_same_groups_serve_tuning_and_held_out_samples(tmp_path):
     made = evidence(tmp_path, n_subjects=60, races=RACES)
     race = next(

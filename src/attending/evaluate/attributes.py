@@ -125,19 +125,16 @@ def _as_of(values: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _spans(years: Sequence[pl.Series]) -> list[pl.Series]:
-    """Return years as they are, or as spans of about as many samples each where there are many."""
-    values, counts = np.unique(pl.concat(years).to_numpy(), return_counts=True)
+    """Return years as they are in the last frame, or as spans of about as many of its samples each."""
+    values, counts = np.unique(years[-1].to_numpy(), return_counts=True)
+    span = np.arange(len(values))
     if len(values) > N_GROUPS:
         middle = (np.cumsum(counts) - counts / 2) / counts.sum()
-        span = np.minimum((middle * N_GROUPS).astype(int), N_GROUPS - 1)
-    else:
-        span = np.arange(len(values))
-    names: dict[int, str] = {}
-    for at in np.unique(span):
-        inside = values[span == at]
-        name = f"{inside[0]}" if len(inside) == 1 else f"{inside[0]}–{inside[-1]}"
-        names |= dict.fromkeys(inside.tolist(), name)
-    return [of_frame.replace_strict(names, return_dtype=pl.String) for of_frame in years]
+        span = np.unique((middle * N_GROUPS).astype(int), return_inverse=True)[1]
+    inside = [values[span == at] for at in range(int(span.max()) + 1)]
+    names = np.array([f"{of[0]}" if len(of) == 1 else f"{of[0]}–{of[-1]}" for of in inside])
+    ends = np.array([of[-1] for of in inside[:-1]])
+    return [pl.Series(names[np.searchsorted(ends, of_frame.to_numpy())]) for of_frame in years]
 
 
 def _attribute(

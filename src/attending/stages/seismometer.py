@@ -80,7 +80,7 @@ def seismometer(run: Path, out: Path, *, model: str = "", n_outcomes: int = N_OU
         raise ArtifactError(
             f"expected a task of outcomes in {labels}; seismometer cannot show predicted numbers"
         )
-    parents = {"labels": labels, "predictions": folders[model], "events": events}
+    parents = {"labels": labels, "predictions": folders[model], "events": events, "splits": splits}
     recipe = Recipe(
         kind=KIND,
         config={"model": model, "n_outcomes": n_outcomes},
