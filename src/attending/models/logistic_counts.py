@@ -81,8 +81,8 @@ class Model(interface.Model):
         self.weight = nn.Buffer(beta[:-1].contiguous())
         self.bias.copy_(beta[-1])
         share = float((self.weight != 0).float().mean())
-        chosen = {} if penalty is None else {"strength": penalty.l2, "sparsity": penalty.l1}
-        return chosen | {"share_of_weights_not_0": round(share, 4)}
+        found: dict[str, object] = {"share_of_weights_not_0": round(share, 4)}
+        return found if penalty is None else found | {"strength": penalty.l2, "sparsity": penalty.l1}
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits of the features."""
