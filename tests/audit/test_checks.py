@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from polars import col
 
+from attending.audit.blocks import blocks, n_backwards
 from attending.audit.finding import number
 from attending.audit.scan import digests, mix, summed
 from attending.cli.main import main
@@ -117,6 +118,14 @@ def test_the_sum_of_a_record_depends_on_every_token_and_second_but_not_on_their_
     assert summed(second, token + np.array([1, 0, 0]), offset) != whole
     assert summed(second[:0], token[:0], np.array([0, 0])) == 0
     assert len(set(mix(np.arange(1000, dtype=np.uint64)).tolist())) == 1000
+
+
+def test_a_store_is_walked_through_in_blocks_of_whole_subjects() -> None:
+    offset = np.array([0, 3, 3, 10, 11, 12])
+    assert list(blocks(offset, 4)) == [(0, 2), (2, 3), (3, 5)]
+    assert list(blocks(offset)) == [(0, 5)]
+    values = np.array([1, 2, 2, 1, 5, 4, 6, 5, 7, 8, 0, 0])
+    assert n_backwards(values, offset, 4) == n_backwards(values, offset) == 1
 
 
 def test_what_a_store_should_hold_follows_from_when_events_became_known() -> None:

@@ -8,10 +8,11 @@ then counted. Histories of few distinct events on one day may be alike by chance
 import numpy as np
 from numpy.typing import NDArray
 
+from attending.audit.blocks import blocks
 from attending.audit.evidence import Evidence
 from attending.audit.finding import Finding, failed, not_applicable, number, passed
 from attending.audit.scan import mix
-from attending.tokens.store import NO_SPLIT
+from attending.tokens.store import NO_SPLIT, TokenStore
 
 N_BANDS, N_ROWS = 12, 3
 SECONDS_AN_HOUR = 3600
@@ -24,47 +25,54 @@ Hashes = NDArray[np.uint64]
 
 def check(evidence: Evidence) -> Finding:
     """Fail if two subjects of different splits have the same, or nearly the same, history."""
-    items, owner = _items(evidence)
-    split = evidence.store.split
-    distinct = np.bincount(owner, minlength=len(split))
-    hours = _different(owner, items >> _SECOND_BITS, len(split))
-    long = (distinct >= evidence.config.min_history) & (hours >= FEWEST_HOURS) & (split != NO_SPLIT)
-    if not long.any():
+    subjects, hashes = _hashed(evidence)
+    if not len(subjects):
         return not_applicable(f"no history holds {evidence.config.min_history} distinct events")
-    keep = long[owner]
-    items, owner = items[keep], owner[keep]
-    subjects, start = np.unique(owner, return_index=True)
-    ends = np.append(start[1:], len(items))
-    pairs = {pair for band in range(N_BANDS) for pair in _alike(_banded(items, start, band), split[subjects])}
-    n_copies = len(
-        {
-            one
-            for pair in pairs
-            if _overlap(*(items[start[at] : ends[at]] for at in pair)) >= evidence.config.near
-            for one in pair
-        }
-    )
-    if n_copies:
+    split = evidence.store.split[subjects]
+    pairs = {pair for band in range(N_BANDS) for pair in _alike(hashes[:, band], split)}
+    copies: set[int] = set()
+    for pair in sorted(pairs):
+        one, other = (_items(evidence.store, int(subjects[at]), int(subjects[at]) + 1)[0] for at in pair)
+        if not copies.issuperset(pair) and _overlap(one, other) >= evidence.config.near:
+            copies.update(pair)
+    if copies:
         return failed(
-            f"{number(n_copies, 'subject')} with a near-identical history in another split",
+            f"{number(len(copies), 'subject')} with a near-identical history in another split",
             "find out who they are: give one person one subject_id, and leave copies out before the split",
         )
     return passed(
-        f"{number(len(subjects), 'history').replace('historys', 'histories')} of at least "
-        f"{evidence.config.min_history} distinct events: none overlaps by {evidence.config.near:.0%} with one of "
-        "another split"
+        f"{len(subjects):,} histories of at least {evidence.config.min_history} distinct events: none overlaps by "
+        f"{evidence.config.near:.0%} with one of another split"
     )
 
 
-def _items(evidence: Evidence) -> tuple[Hashes, NDArray[np.int64]]:
-    """Return the distinct (hour, token) of each history as numbers, ascending, and whose they are; not static facts."""
-    store = evidence.store
-    owner = np.repeat(np.arange(len(store.subject)), np.diff(store.offset))
-    dated = store.visit > 0
-    owner, second, token = owner[dated], store.second[dated], store.token[dated]
-    _, first = np.unique(owner, return_index=True)
-    begins = np.zeros(len(store.subject), dtype=np.int64)
-    begins[owner[first]] = second[first]
+def _hashed(evidence: Evidence) -> tuple[NDArray[np.int64], Hashes]:
+    """Return the subjects whose history is long enough, and a hash of each of its bands, `(subject, band)`."""
+    store, found, hashes = evidence.store, [], []
+    for first, last in blocks(store.offset):
+        items, owner = _items(store, first, last)
+        distinct = np.bincount(owner, minlength=last - first)
+        hours = _different(owner, items >> _SECOND_BITS, last - first)
+        long = (distinct >= evidence.config.min_history) & (hours >= FEWEST_HOURS)
+        long &= store.split[first:last] != NO_SPLIT
+        items, owner = items[long[owner]], owner[long[owner]]
+        rows, start = np.unique(owner, return_index=True)
+        found.append(rows + first)
+        if len(rows):
+            hashes.append(np.column_stack([_banded(items, start, band) for band in range(N_BANDS)]))
+    nothing = np.zeros((0, N_BANDS), dtype=np.uint64)
+    return np.concatenate([np.zeros(0, np.int64), *found]), np.concatenate([nothing, *hashes])
+
+
+def _items(store: TokenStore, first: int, last: int) -> tuple[Hashes, NDArray[np.int64]]:
+    """Return the distinct (hour, token) of some histories, ascending, and whose they are; without static facts."""
+    begin, end = store.offset[first], store.offset[last]
+    owner = np.repeat(np.arange(last - first), np.diff(store.offset[first : last + 1]))
+    dated = store.visit[begin:end] > 0
+    owner, second, token = owner[dated], store.second[begin:end][dated], store.token[begin:end][dated]
+    present, at = np.unique(owner, return_index=True)
+    begins = np.zeros(last - first, dtype=np.int64)
+    begins[present] = second[at]
     hour = np.maximum(second - begins[owner], 0) // SECONDS_AN_HOUR
     item = (hour.astype(np.uint64) << _SECOND_BITS) | token.astype(np.uint64)
     order = np.lexsort((item, owner))

@@ -27,13 +27,15 @@ from attending.schema import (
     ORIGIN,
     OUTCOME,
     PREDICTION_TIME,
+    SPLIT,
     SUBJECT_ID,
     TIME,
     TOKEN,
+    TRAIN,
     VISIT_ID,
 )
 from attending.tokens.vocabulary import Config as TokenConfig
-from attending.tokens.vocabulary import Vocabulary, kept
+from attending.tokens.vocabulary import Counts, Vocabulary, count, kept
 from attending.visits import END, START, is_code, stays, with_visit_ids
 
 KNOWN = "known"
@@ -54,6 +56,7 @@ class Scan:
                       admission, `n_inside` between it and the discharge, after `n_offsets` different times;
                       `n_samples` asked within a stay, whose own diagnoses were known
     n_inside          samples that are asked within a visit that still runs
+    counts            what its training subjects add to the vocabulary
     n_own, n_labels   labels that a known diagnosis of the sample's own visit already names, of all
     """
 
@@ -65,6 +68,7 @@ class Scan:
     n_inside: int
     n_own: int
     n_labels: int
+    counts: list[Counts]
 
     @cached_property
     def kept_in_time(self) -> list[str]:
@@ -74,10 +78,18 @@ class Scan:
 
 
 def scan(
-    shard: Path, *, labels: Path, vocabulary: pl.DataFrame, tokens: TokenConfig, task: Settings, name: str
+    shard: Path,
+    *,
+    labels: Path,
+    splits: Path,
+    vocabulary: pl.DataFrame,
+    tokens: TokenConfig,
+    task: Settings,
+    name: str,
 ) -> Scan:
-    """Read one shard of events, and of the labels in a folder."""
+    """Read one shard of events, and of the labels in a folder; `splits` is the split file."""
     events = pl.read_parquet(shard)
+    train = pl.read_parquet(splits).filter(col(SPLIT) == TRAIN).unique(SUBJECT_ID)
     for column in (AVAILABLE_TIME, ORIGIN):
         if column not in events.columns:
             value = col(TIME) if column == AVAILABLE_TIME else pl.lit("")
@@ -107,6 +119,7 @@ def scan(
         n_inside=int(asked["inside"].sum()),
         n_own=n_own,
         n_labels=n_labels,
+        counts=[count(events.join(train, on=SUBJECT_ID, how="semi"), tokens)],
     )
 
 
@@ -124,6 +137,7 @@ def add(scans: Sequence[Scan]) -> Scan:
         n_inside=sum(one.n_inside for one in scans),
         n_own=sum(one.n_own for one in scans),
         n_labels=sum(one.n_labels for one in scans),
+        counts=[part for one in scans for part in one.counts],
     )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attending.audit.blocks import blocks, n_backwards
 from attending.audit.evidence import Evidence
 from attending.audit.finding import Finding, failed, number, passed
 from attending.audit.scan import summed
@@ -51,10 +52,12 @@ def _differing(evidence: Evidence) -> tuple[int, int]:
     base = np.array([evidence.vocabulary.base[code] for code in table.filter(table[BIN].is_not_null())[CODE]])
     of_token = np.arange(table.height)
     of_token[table[BIN].is_not_null().to_numpy()] = base
-    stored = summed(store.second, of_token[store.token], store.offset)
+    stored = np.zeros(len(store.subject), dtype=np.uint64)
+    for first, last in blocks(store.offset):
+        begin, end = store.offset[first], store.offset[last]
+        offset = store.offset[first : last + 1] - begin
+        stored[first:last] = summed(store.second[begin:end], of_token[store.token[begin:end]], offset)
     place = np.searchsorted(store.subject, evidence.scan.subject)
     place = np.minimum(place, len(store.subject) - 1)
     same = (store.subject[place] == evidence.scan.subject) & (stored[place] == evidence.scan.digest)
-    owner = np.repeat(np.arange(len(store.subject)), np.diff(store.offset))
-    backwards = (np.diff(store.second) < 0) & (np.diff(owner) == 0)
-    return int((~same).sum()), len(np.unique(owner[1:][backwards]))
+    return int((~same).sum()), n_backwards(store.second, store.offset)

@@ -16,13 +16,12 @@ from attending.schema import (
     CODE,
     LABEL_CODES,
     N_TRAIN_POSITIVE,
-    NUMERIC_VALUE,
     OUTCOME,
     PREDICTION_TIME,
     SUBJECT_ID,
     VALUE,
 )
-from attending.tokens.vocabulary import build, count
+from attending.tokens.vocabulary import build
 
 ADVICE = "fit on the training split only: make the artifact again with `attending run`"
 
@@ -52,17 +51,8 @@ def check(evidence: Evidence) -> Finding:
 
 
 def _vocabulary(evidence: Evidence) -> pl.DataFrame:
-    counts = [
-        count(
-            pl.read_parquet(shard, columns=[SUBJECT_ID, CODE, NUMERIC_VALUE]).join(
-                evidence.train_subjects, on=SUBJECT_ID, how="semi"
-            ),
-            evidence.token_config,
-        )
-        for shard in sorted((evidence.events / "data").glob("*.parquet"))
-    ]
     codes = pl.read_parquet(evidence.events / "metadata" / "codes.parquet", columns=[CODE, "description"])
-    return build(counts, evidence.token_config, dict(codes.drop_nulls().iter_rows())).table
+    return build(evidence.scan.counts, evidence.token_config, dict(codes.drop_nulls().iter_rows())).table
 
 
 def _outcomes(evidence: Evidence) -> pl.DataFrame:

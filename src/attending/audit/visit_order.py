@@ -8,6 +8,7 @@ import polars as pl
 from polars import col
 
 from attending.audit import futures
+from attending.audit.blocks import n_backwards
 from attending.audit.evidence import Chosen, Evidence
 from attending.audit.finding import Finding, failed, not_applicable, number, passed
 from attending.schema import HISTORY_CODES, LABEL_CODES, PREDICTION_TIME, SUBJECT_ID, VISIT_ID
@@ -20,12 +21,10 @@ ADVICE = "order visits by when they begin, never by their numbers"
 def check(evidence: Evidence) -> Finding:
     """Fail if stored visits run backwards, or labels or tokens change when visits are numbered otherwise."""
     store = evidence.store
-    owner = np.repeat(np.arange(len(store.subject)), np.diff(store.offset))
-    backwards = (np.diff(store.visit) < 0) & (np.diff(owner) == 0)
-    if backwards.any():
-        n_subjects = len(np.unique(owner[1:][backwards]))
+    backwards = n_backwards(store.visit, store.offset)
+    if backwards:
         return failed(
-            f"the visits of {number(n_subjects, 'subject')} are not stored in the order of time", ADVICE
+            f"the visits of {number(backwards, 'subject')} are not stored in the order of time", ADVICE
         )
     chosen = evidence.chosen
     if VISIT_ID not in chosen.events.columns or chosen.events[VISIT_ID].null_count() == chosen.events.height:

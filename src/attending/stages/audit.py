@@ -73,6 +73,7 @@ def audit(
     work = partial(
         scan,
         labels=labels / "data",
+        splits=splits_file(splits or events),
         vocabulary=read_vocabulary(tokens).table,
         tokens=token_config,
         task=settings,
