@@ -166,17 +166,22 @@ def multiplicity(metrics: Metrics) -> str:
         for scope in scopes(metrics)
         for results in metrics["models"].values()
     ]
-    corrected = [one["p_holm"] for one in found if one and one.get("p_holm") is not None]
-    if not corrected:
+    tested = [one for one in found if one and one.get("p_holm") is not None]
+    if not tested:
         return ""
     n_tested = len([name for name in metrics["models"] if name != reference])
     columns = "" if len(scopes(metrics)) == 1 else " each column by itself;"
-    n = sum(p <= ALPHA for p in corrected)
+    n = sum(_survives(one) for one in tested)
     return (
         f"{MARK} The difference to {reference} survives Holm's correction for {n_tested} "
         f"comparison{'' if n_tested == 1 else 's'} (corrected p ≤ {ALPHA}, paired bootstrap of subjects;{columns} "
-        f"{n} of {len(corrected)} do). One without {MARK} may be chance, even where its own interval excludes zero."
+        f"{n} of {len(tested)} do). One without {MARK} may be chance, even where its own interval excludes zero."
     )
+
+
+def scope_name(metrics: Metrics, scope: str) -> str:
+    """Return what a scope is called; of a single outcome, or a number, there is but one."""
+    return "Held-out samples" if scope == ALL and metrics.get("n_outcomes") == 1 else SCOPE_NAMES[scope]
 
 
 def scopes(metrics: Metrics) -> list[str]:
@@ -249,8 +254,12 @@ def _cell(metrics: Metrics, model: str, scope: str, metric: str) -> Cell:
 
 
 def _survives(difference: Mapping[str, Any] | None) -> bool:
-    corrected = _number((difference or {}).get("p_holm"))
-    return corrected is not None and corrected <= ALPHA
+    """Say whether Holm's p-value is small enough, and the difference's own interval excludes zero, too."""
+    found = difference or {}
+    corrected, low, high = (_number(found.get(key)) for key in ("p_holm", "low", "high"))
+    if corrected is None or low is None or high is None:
+        return False
+    return corrected <= ALPHA and not low <= 0 <= high
 
 
 def _ranked(metrics: Metrics, names: list[str]) -> list[str]:

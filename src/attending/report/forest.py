@@ -10,13 +10,13 @@ from typing import TypeGuard
 
 from attending.report.axis import Axis, axis
 from attending.report.comparison import (
-    SCOPE_NAMES,
     Interval,
     Metrics,
     ModelRow,
     ceiling,
     is_lower_better,
     rows,
+    scope_name,
     scopes,
 )
 
@@ -70,6 +70,7 @@ def forest(metrics: Metrics) -> Forest:
     panels = [
         _panel(
             scope,
+            scope_name(metrics, scope),
             lines,
             heights,
             truth.get(scope),
@@ -93,6 +94,7 @@ def competing(estimates: Sequence[float]) -> list[float]:
 
 def _panel(
     scope: str,
+    heading: str,
     lines: Sequence[ModelRow],
     heights: Sequence[float],
     truth: Interval | None,
@@ -108,7 +110,7 @@ def _panel(
     references = [line.cells[scope].value.estimate for line in lines if line.is_best_baseline]
     reference = references[0] if references else None
     return Panel(
-        heading=SCOPE_NAMES[scope],
+        heading=heading,
         axis=scale,
         dots=[dot for dot in dots if dot],
         reference=scale.place(reference) if _is_within(reference, scale) else None,

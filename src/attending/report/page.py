@@ -164,7 +164,7 @@ def page(evidence: Evidence, config: ReportConfig, study: dict[str, Any]) -> Pag
         ledger=ledger,
         coverage=coverage_table(evidence.codes),
         headline=comparison.metric_name(metrics["headline"]),
-        scopes={scope: comparison.SCOPE_NAMES[scope] for scope in comparison.scopes(metrics)},
+        scopes={scope: comparison.scope_name(metrics, scope) for scope in comparison.scopes(metrics)},
         ceiling=comparison.ceiling(metrics),
         models=models,
         multiplicity=comparison.multiplicity(metrics),
@@ -231,7 +231,7 @@ def _metric_table(metrics: comparison.Metrics, scope: str) -> MetricTable:
     models = [row.name for row in comparison.rows(metrics)]
     results = [metrics["models"][model].get(scope, {}) for model in models]
     return MetricTable(
-        heading=comparison.SCOPE_NAMES[scope],
+        heading=comparison.scope_name(metrics, scope),
         columns=models,
         rows=[
             (
