@@ -16,7 +16,7 @@ from attending.report.audit import audit_table
 from attending.tokens.vocabulary import Config as TokenConfig
 from attending.tokens.vocabulary import build, count
 from attending.visits import START, stays
-from audit.leaks import MORTALITY, register
+from audit.leaks import MORTALITY, a_model_that_reads_the_labels, register
 from audit.studies import Study, altered_events, copied, found, make
 from records import event, table
 
@@ -176,3 +176,10 @@ def test_the_command_says_what_each_check_found_and_exits_with_one_if_any_failed
     pl.concat([frame, frame.with_columns(pl.lit("train").alias("split"))]).write_parquet(splits)
     assert main(["audit", str(study)]) == 1
     assert "FAILED" in capsys.readouterr().err
+
+
+def test_a_model_that_held_out_labels_change_is_named_on_request(base: Study, tmp_path: Path) -> None:
+    study = a_model_that_reads_the_labels(base, tmp_path / "study")
+    finding = found(study, retrained=("leaky_peek",))["train_only"]
+    assert finding["verdict"] == "failed"
+    assert "'leaky_peek' is another one when held-out labels are others" in finding["evidence"]

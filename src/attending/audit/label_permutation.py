@@ -10,19 +10,17 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from attending.audit.dealt_labels import dealt_out
 from attending.audit.evidence import Evidence
 from attending.audit.finding import Finding, failed, not_applicable, not_run, passed
 from attending.schema import (
-    CENSORED_CODES,
-    EVENT,
-    EVENT_DAYS,
     HELD_OUT,
-    HISTORY_CODES,
     LABEL_CODES,
     OUTCOME,
     PREDICTION_TIME,
     PROBABILITY,
     SPLIT,
+    SPLITS,
     SUBJECT_ID,
     VALUE,
 )
@@ -30,7 +28,6 @@ from attending.schema import (
 N_SHUFFLES = 1_000
 CONFIDENCE = 0.999
 FEWEST_POSITIVES = 10
-ANSWERS = (LABEL_CODES, HISTORY_CODES, CENSORED_CODES, VALUE, EVENT_DAYS, EVENT)
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +38,7 @@ def check(evidence: Evidence) -> Finding:
         return not_run("models are not trained again unless asked", "attending audit STUDY --all")
     if not evidence.retrained:
         return not_run("the study has no trained model")
-    shuffled = _shuffled(evidence)
+    shuffled = dealt_out(evidence, SPLITS)
     told = []
     for name in evidence.retrained:
         predicted = evidence.retrain(shuffled, name).filter(pl.col(SPLIT) == HELD_OUT)
@@ -56,20 +53,6 @@ def check(evidence: Evidence) -> Finding:
                 "the model or its input has seen the labels: look at what it reads beside the history",
             )
     return passed(f"AUROC of models trained on shuffled labels: {', '.join(told)}")
-
-
-def _shuffled(evidence: Evidence) -> pl.DataFrame:
-    """Return the samples with the answers of others of their split."""
-    samples = evidence.samples.join(evidence.one_split_of, on=SUBJECT_ID, how="left", maintain_order="left")
-    generator = np.random.default_rng(evidence.seed)
-    split = samples[SPLIT].fill_null("").to_numpy()
-    source = np.arange(samples.height)
-    for name in np.unique(split):
-        places = np.flatnonzero(split == name)
-        source[places] = generator.permutation(places)
-    answers = [column for column in ANSWERS if column in samples.columns]
-    dealt = samples.select(answers)[source]
-    return samples.with_columns(dealt.get_columns()).drop(SPLIT)
 
 
 def _scored(
