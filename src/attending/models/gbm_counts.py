@@ -41,7 +41,7 @@ class Config(interface.ModelConfig):
 
     windows: tuple[float, ...] = (30.0, 365.0, 36_525.0)
     decays: tuple[float, ...] = (180.0,)
-    n_columns: int = 800
+    n_columns: int = 1500
     n_trees: int = 200
     n_leaves: tuple[int, ...] = (15, 7)
     min_leaf: tuple[int, ...] = (20, 80)

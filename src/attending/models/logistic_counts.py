@@ -37,7 +37,7 @@ class Config(interface.ModelConfig):
 
     windows: tuple[float, ...] = (30.0, 365.0, 36_525.0)  # a month, a year, a century (everything)
     decays: tuple[float, ...] = (30.0, 180.0, 1000.0)
-    strengths: tuple[float, ...] = (1.0, 0.1, 1e-2)
+    strengths: tuple[float, ...] = (10.0, 3.0, 1.0, 0.1, 1e-2)
     sparsities: tuple[float, ...] = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
     ridge: float = 1e-4
     iterations: int = 60
