@@ -80,8 +80,9 @@ def test_the_table_is_best_first_with_scopes_apart_and_costs_beside(result):
 def test_marks_follow_the_corrected_p_values_and_words_stand_below(result):
     laid_out = table(result)
     for line in laid_out.lines:
-        p = (of(result, line.name)["difference"] or {}).get("p_holm")
-        assert (line.cells[1].mark == "*") == (p is not None and p <= 0.05)
+        difference = of(result, line.name)["difference"]
+        survives = difference.get("p_holm", 1) <= 0.05 and not difference["low"] <= 0 <= difference["high"]
+        assert (line.cells[1].mark == "*") == survives
     assert any("survives Holm's correction for the 5 comparisons" in note for note in laid_out.notes)
 
 
@@ -160,7 +161,7 @@ def test_tasks_of_another_kind_are_refused(runs, tmp_path):
 def test_one_outcome_has_one_scope_and_compares_as_well(tmp_path):
     result = compare([write_run(tmp_path / "binary", binary=True)], config=CONFIG)
     assert result["headline"] == "auroc"
-    assert [name for name, _ in table(result).groups] == ["All outcomes", "Cost"]
+    assert [name for name, _ in table(result).groups] == ["Held-out samples", "Cost"]
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

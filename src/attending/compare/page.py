@@ -60,7 +60,7 @@ def comparison_page(result: dict[str, Any], code_version: str) -> Page:
             plot=forest(result),
             tables=[table(result)],
             folded=[
-                (comparison.SCOPE_NAMES[scope], _metrics(result, scope))
+                (comparison.scope_name(result, scope), _metrics(result, scope))
                 for scope in comparison.scopes(result)
             ],
         ),

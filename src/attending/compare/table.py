@@ -11,12 +11,12 @@ from attending.report.comparison import (
     ALPHA,
     MARK,
     NOTHING,
-    SCOPE_NAMES,
     Cell,
     Interval,
     ModelRow,
     metric_name,
     rows,
+    scope_name,
     scopes,
 )
 from attending.schema import DIFFERENCE, ESTIMATE, HIGH, LOW, METRIC, MODEL, P_HOLM, SCOPE, TO_BEST, P
@@ -65,7 +65,7 @@ def table(result: dict[str, Any]) -> Table:
     groups, columns = [], []
     for scope in shown:
         heads = [name, *_differences(result, scope)]
-        groups.append((SCOPE_NAMES[scope], len(heads)))
+        groups.append((scope_name(result, scope), len(heads)))
         columns += heads
     return Table(
         groups=[*groups, ("Cost", len(COSTS))],

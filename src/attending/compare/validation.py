@@ -19,7 +19,7 @@ from attending.evaluate.definitions import definition
 from attending.evaluate.discrimination import mean_over_outcomes
 from attending.evaluate.samples import ALL, Samples
 from attending.evaluate.scores import Scores
-from attending.report.comparison import MARK, SCOPE_NAMES, Interval, metric_name
+from attending.report.comparison import MARK, SCOPE_NAMES, Interval, metric_name, scope_name
 from attending.schema import HELD_OUT, TUNING
 
 INTERNAL, EXTERNAL, CHANGE = SIDES = ("internal", "external", "change")
@@ -81,7 +81,7 @@ def as_tables(result: dict[str, Any]) -> list[Table]:
     """Lay out the headline on either side and its change, then calibration; best on the other data first."""
     headline = result["headline"]
     scopes = list(dict.fromkeys(scope for sides in result["models"].values() for scope in sides[INTERNAL]))
-    of_headline = [(SCOPE_NAMES[scope], scope, headline) for scope in scopes]
+    of_headline = [(scope_name(result, scope), scope, headline) for scope in scopes]
     calibration = [
         (definition(name).label, ALL, name) for name in CALIBRATION if name in result["definitions"]
     ]

@@ -18,7 +18,7 @@ from attending.evaluate.samples import ALL, Samples
 from attending.evaluate.scores import Scores
 from attending.metrics.discrimination import areas
 from attending.metrics.multiplicity import difference_p_value, holm
-from attending.metrics.ratio import Array
+from attending.metrics.ratio import Array, Floats
 from attending.schema import (
     COMPARISON,
     DIFFERENCE,
@@ -141,9 +141,14 @@ def _test(summary: Summary, scores: Mapping[str, Scores], reference: str, key: s
     for scope, metrics in scores[reference].metrics.items():
         for name, value in metrics.items():
             differences = [scores[model].metrics[scope][name].minus(value) for model in tested]
-            raw = [difference_p_value(one.estimate, one.values) for one in differences]
+            raw = [difference_p_value(one.estimate, _widened(one)) for one in differences]
             for model, p, corrected in zip(tested, raw, holm(raw), strict=True):
                 summary[model][scope][name][key] |= {P: number(p), P_HOLM: number(corrected)}
+
+
+def _widened(difference: Replicated) -> Floats:
+    """Return the replicates as far from the estimate as intervals reach."""
+    return difference.estimate + difference.widening * (difference.values - difference.estimate)
 
 
 def _entry(
