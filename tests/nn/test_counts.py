@@ -94,7 +94,7 @@ def test_narrowing_a_matrix_and_rows_keeps_the_same_columns() -> None:
 
 def test_products_with_many_outcomes_are_those_with_few() -> None:
     generator = np.random.default_rng(0)
-    shares = np.linspace(0, 0.5, 20)  # some columns become a dense block, some do not, one is empty
+    shares = np.linspace(0, 0.5, 20)  # the first column is empty
     table = (generator.normal(size=(200, 20)) * (generator.random((200, 20)) < shares)).astype(np.float32)
     one = Matrix(csr_array(table))
     right, left = torch.randn(20, 6), torch.randn(200, 6)

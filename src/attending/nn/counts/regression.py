@@ -9,7 +9,6 @@ pseudo-gradient, every step held within its orthant; plain L-BFGS where l1 = 0. 
 features, and each has its own curvature, step and end.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,65 +20,39 @@ from torch import Tensor, nn
 MEMORY = 8  # pairs of steps and changes of the gradient that L-BFGS keeps
 BLOCK = 4_000_000  # weights that are solved for at once: bounds the memory
 NARROW = 4  # up to so many outcomes scipy's product is faster
-FULL = 0.1  # a column that more of the rows fill is multiplied faster as a dense one …
-BLOCK_CELLS = 200_000_000  # … where there is room
 HALVINGS = 12
 
 
 class Matrix:
-    """A sparse matrix ready for products from both sides: with many outcomes, its fullest columns as a dense block."""
+    """A sparse matrix ready for products from both sides."""
 
     def __init__(self, matrix: csr_array) -> None:
         self.shape: tuple[int, int] = matrix.shape
         self._forwards, self._backwards = matrix, matrix.T.tocsr()
-        self._split: Split | None = None
+        self._packed: dict[bool, tuple[Tensor, Tensor, Tensor]] = {}
 
     def times(self, right: Float[Tensor, "column outcome"]) -> Float[Tensor, "row outcome"]:
         """Return matrix @ right."""
-        if right.shape[1] <= NARROW:
-            return torch.from_numpy(self._forwards @ right.numpy())
-        split = self._wide()
-        return torch.addmm(split.forwards(right), split.block, right[split.full])
+        return self._product(right, backwards=False)
 
     def transposed_times(self, right: Float[Tensor, "row outcome"]) -> Float[Tensor, "column outcome"]:
         """Return matrixᵀ @ right."""
+        return self._product(right, backwards=True)
+
+    def _product(self, right: Tensor, *, backwards: bool) -> Tensor:
+        matrix = self._backwards if backwards else self._forwards
         if right.shape[1] <= NARROW:
-            return torch.from_numpy(self._backwards @ right.numpy())
-        split = self._wide()
-        product = split.backwards(right)
-        product[split.full] = split.block.T @ right
-        return product
-
-    def _wide(self) -> "Split":
-        if self._split is None:
-            self._split = Split(self._backwards)
-        return self._split
-
-
-class Split:
-    """A matrix as a dense block of its `full` columns, and sparse products with the others."""
-
-    def __init__(self, transposed: csr_array) -> None:
-        n_columns, n_rows = transposed.shape
-        counts = np.diff(transposed.indptr)
-        fullest = np.argsort(-counts, kind="stable")[: BLOCK_CELLS // max(n_rows, 1)]
-        full = np.sort(fullest[counts[fullest] > FULL * n_rows])
-        rest = np.repeat(~np.isin(np.arange(n_columns), full), counts)
-        offsets = np.concatenate([[0], np.cumsum(rest)])[transposed.indptr]
-        others = csr_array((transposed.data[rest], transposed.indices[rest], offsets), shape=transposed.shape)
-        self.full = torch.from_numpy(full)
-        self.block = torch.from_numpy(transposed[full].toarray().T.copy())
-        self.forwards, self.backwards = _product(others.T.tocsr()), _product(others)
-
-
-def _product(matrix: csr_array) -> Callable[[Tensor], Tensor]:
-    """Return the function that multiplies a sparse matrix by a dense one of many columns."""
-    index = torch.from_numpy(matrix.indices.astype(np.int64))
-    offsets = torch.from_numpy(matrix.indptr.astype(np.int64))
-    values = torch.from_numpy(matrix.data)
-    return lambda right: nn.functional.embedding_bag(
-        index, right, offsets, mode="sum", per_sample_weights=values, include_last_offset=True
-    )
+            return torch.from_numpy(matrix @ right.numpy())
+        if backwards not in self._packed:
+            self._packed[backwards] = (
+                torch.from_numpy(matrix.indices.astype(np.int64)),
+                torch.from_numpy(matrix.indptr.astype(np.int64)),
+                torch.from_numpy(matrix.data),
+            )
+        index, offsets, values = self._packed[backwards]
+        return nn.functional.embedding_bag(
+            index, right, offsets, mode="sum", per_sample_weights=values, include_last_offset=True
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
