@@ -3,7 +3,7 @@
     python benchmarks/firewall.py [--subjects 2000] [--write]
 
 The leaks and the clean studies are those of `tests/audit`. The cost is that of the checks that every study makes, on a
-simulated study of `--subjects` with its baselines and one network, beside what the study itself takes. `--write` puts
+simulated study of `--subjects` with two baselines and one network, beside what the study itself takes. `--write` puts
 the tables into `benchmarks/results/firewall.md`.
 """
 
@@ -70,7 +70,7 @@ def cost(n_subjects: int, folder: Path) -> list[str]:
         output=folder / "cost",
         workers=1,
         simulate={"n_subjects": n_subjects, "seed": 7},
-        baselines=["popularity", "copy_history", "logistic_counts"],
+        baselines=["popularity", "logistic_counts"],
         models=[{"name": "gru", "width": 64, "width_state": 64}],
         train={"epochs": 3},
     )
@@ -103,24 +103,24 @@ def main() -> None:
     given = parser.parse_args()
     from audit.studies import cohort, make
 
-    with TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        task: dict[str, object] = {"name": "length_of_stay", "kind": "over", "over": [3.0]}
-        base = make(cohort(folder), folder / "study", task)
-        lines = [
-            *planted(base, folder / "leaks"),
-            *clean(base, folder / "clean"),
-            *cost(given.subjects, folder),
-        ]
-    head = [
+    lines = [
         "# The leakage firewall\n",
         f"{machine()}; load of other work before: {os.getloadavg()[0]:.1f}\n",
         f"`python benchmarks/firewall.py --subjects {given.subjects} --write`\n",
     ]
-    text = "\n".join([*head, *lines])
-    print(text)
-    if given.write:
-        RESULTS.write_text(text, encoding="utf-8")
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        task: dict[str, object] = {"name": "length_of_stay", "kind": "over", "over": [3.0]}
+        base = make(cohort(folder), folder / "study", task)
+        for part in (
+            lambda: planted(base, folder / "leaks"),
+            lambda: clean(base, folder / "clean"),
+            lambda: cost(given.subjects, folder),
+        ):
+            lines += part()
+            if given.write:
+                RESULTS.write_text("\n".join(lines), encoding="utf-8")
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":
