@@ -16,7 +16,7 @@ from attending.audit.scan import Scan
 from attending.config import Settings
 from attending.data.batches import Config as BatchConfig
 from attending.data.samples import Samples, find_samples
-from attending.schema import OUTCOME, PREDICTION_TIME, SPLIT, SUBJECT_ID, TRAIN, Target
+from attending.schema import LABEL_CODES, OUTCOME, PREDICTION_TIME, SPLIT, SUBJECT_ID, TRAIN, Target
 from attending.tokens.store import TokenStore
 from attending.tokens.vocabulary import Config as TokenConfig
 from attending.tokens.vocabulary import Vocabulary
@@ -107,20 +107,21 @@ class Evidence:
 
     @cached_property
     def chosen(self) -> Chosen:
-        """Subjects that are drawn at random, from a few shards, of those that have a sample."""
+        """Subjects and samples that are drawn at random, from a few shards, more of them with an outcome."""
         generator = np.random.default_rng(self.seed)
         shards = sorted((self.labels / "data").glob("*.parquet"))
         picked = [shards[at] for at in sorted(generator.permutation(len(shards))[:MOST_SHARDS])]
         samples = pl.concat([pl.read_parquet(shard) for shard in picked])
-        subjects = samples[SUBJECT_ID].unique().sort().to_numpy()
-        some = np.sort(generator.permutation(subjects)[: self.config.n_subjects])
-        samples = samples.filter(pl.col(SUBJECT_ID).is_in(some.tolist()))
-        at_random = pl.Series("draw", generator.random(samples.height))
-        one_each = samples.with_columns(at_random).sort(SUBJECT_ID, "draw").unique(SUBJECT_ID, keep="first")
+        # Those to whom something happens come first more often: what leaks, leaks there.
+        happens = (samples[LABEL_CODES].list.len() > 0).to_numpy()
+        draw = pl.Series("draw", generator.random(samples.height) - 0.5 * happens)
+        one_each = samples.with_columns(draw).sort(SUBJECT_ID, "draw").unique(SUBJECT_ID, keep="first")
+        chosen = one_each.sort("draw", SUBJECT_ID).head(self.config.n_subjects).sort(SUBJECT_ID)
+        some = chosen[SUBJECT_ID]
         events = [
             pl.scan_parquet(self.events / "data" / shard.name)
-            .filter(pl.col(SUBJECT_ID).is_in(some.tolist()))
+            .filter(pl.col(SUBJECT_ID).is_in(some.to_list()))
             .collect()
             for shard in picked
         ]
-        return Chosen(events=pl.concat(events), samples=one_each.drop("draw").sort(SUBJECT_ID))
+        return Chosen(events=pl.concat(events), samples=chosen.drop("draw"))
