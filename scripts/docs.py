@@ -68,8 +68,8 @@ def settings_page() -> str:
 
     about = (
         "A study is a YAML file of these keys. `attending run STUDY.yaml key.key=value` overrides any of them. The "
-        "settings of [sources](sources.md), [exports](exports.md), [tasks](tasks.md), [models](models.md) and [explainers](explain.md) "
-        "stand beside their names: `task: {name: mortality, hours: 48}`."
+        "settings of [sources](sources.md), [exports](exports.md), [splits](splits.md), [tasks](tasks.md), "
+        "[models](models.md) and [explainers](explain.md) stand beside their names: `task: {name: mortality, hours: 48}`."
     )
     parts = [MADE, "# The settings of a study", about, *settings_of(StudyConfig)]
     for name, field in StudyConfig.model_fields.items():

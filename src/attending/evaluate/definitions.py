@@ -210,7 +210,11 @@ _DEFINITIONS = {
         POSITIVE,
     ),
     "share_within_one_day": Definition(
-        "Share within a day", "share of predictions at most one day off", "mean of 1[|p − y| ≤ 1]", "higher", 1
+        "Share within a day",
+        "share of predictions at most one day off",
+        "mean of 1[|p − y| ≤ 1]",
+        "higher",
+        1,
     ),
     "kappa": Definition(
         "Kappa of ten bins of days",

@@ -22,17 +22,24 @@ EXPECTED_INPUTS = (s.DIAGNOSIS, s.PROCEDURE, s.MEDICATION, s.LAB)
 NEVER_INPUTS = ("clinical notes", "images", "waveforms", "genetic data")
 TITLES = {
     "next_diagnoses": "Which diagnoses will the next visit bring?",
-    "mortality": "Who will die in hospital?",
-    "readmission": "Who will be back within thirty days?",
+    "mortality": "Who will die?",
+    "readmission": "Who will be back in hospital?",
+    "onset": "Who will fall ill with it?",
+    "length_of_stay": "How long will the stay be?",
+    "decompensation": "Who is about to die?",
+    "phenotyping": "Which conditions is this stay about?",
+    "medication": "Which drugs will the visit bring?",
+    "lab_value": "What will the laboratory find next?",
+    "panel": "What will the next round bring?",
 }
 LIMITS = (
     "The held-out subjects come from the same source as those trained on. How the models do elsewhere, or later, "
     "is not known.",
-    "An outcome that was not coded counts as not having happened. Codes are recorded for billing as much as "
-    "for care.",
+    "What was not recorded of a subject who was followed counts as not having happened. Codes are recorded for billing "
+    "as much as for care.",
     "Intervals express which subjects were sampled. They do not express how results vary between training runs.",
     "A contribution says what moved the model, not what caused the illness.",
-    "Performance in groups (sex, age, ethnicity) is not compared here. Do that before any use.",
+    "Groups with few subjects are hidden, so nothing is known of how the models do in them.",
 )
 TASK_LIMITS = {
     "next_diagnoses": "Only visits that another visit follows are predicted: those who never came back, or died, are "
