@@ -30,7 +30,8 @@ FRAGMENTS = ROOT / "changelog.d"
 MADE = "<!-- Made by `make docs` from the code: change the code, not this file. -->"
 FILLED_IN = ("n_tokens", "n_outcomes")  # sizes that the training stage fills in
 TITLES = {
-    "models": ("Models", "What learns and predicts. The four baselines are models like any other."),
+    "models": ("Models", "What learns and predicts. The five baselines are models like any other."),
+    "splits": ("Splits", "Who trains, who tunes, and who is held out."),
     "tasks": ("Tasks", "The questions that can be asked of events."),
     "sources": ("Sources", "What raw files can be read."),
     "exports": ("Exports", "What formats events can be written in."),
@@ -69,7 +70,8 @@ def settings_page() -> str:
     about = (
         "A study is a YAML file of these keys. `attending run STUDY.yaml key.key=value` overrides any of them. The "
         "settings of [sources](sources.md), [exports](exports.md), [splits](splits.md), [tasks](tasks.md), "
-        "[models](models.md) and [explainers](explain.md) stand beside their names: `task: {name: mortality, hours: 48}`."
+        "[models](models.md) and [explainers](explain.md) stand beside their names: `task: {name: mortality, hours: "
+        "48}`."
     )
     parts = [MADE, "# The settings of a study", about, *settings_of(StudyConfig)]
     for name, field in StudyConfig.model_fields.items():
