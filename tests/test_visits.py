@@ -1,6 +1,6 @@
 import polars as pl
 
-from attending.visits import END, START, stays
+from attending.visits import END, START, stays, with_visit_ids
 from records import day, event, stay, table
 
 
@@ -34,3 +34,10 @@ def test_the_end_of_an_emergency_is_not_that_of_the_stay_it_leads_to() -> None:
     ]
     going_on = [stay(1, 11, 1, 9)[0], event(1, 4, "LAB//1", visit_id=11)]
     assert _bounds(table(emergency, going_on)) == [(day(1), day(4))]
+
+
+def test_whether_a_stay_ends_later_does_not_regroup_what_came_before() -> None:
+    begun = [event(1, 0, "HOSPITAL_ADMISSION//URGENT"), event(1, 1, "LAB//1"), event(1, 2, "LAB//2")]
+    running = with_visit_ids(table(begun).drop("visit_id"))
+    ended = with_visit_ids(table([*begun, event(1, 3, "HOSPITAL_DISCHARGE//HOME")]).drop("visit_id"))
+    assert running["visit_id"].to_list() == ended["visit_id"].head(3).to_list() == [1, 1, 1]

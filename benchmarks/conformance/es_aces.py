@@ -52,9 +52,7 @@ if __name__ == "__main__":
     else:
         started, before = time.perf_counter(), time.process_time()
         pl.concat([rows(sys.argv[1], shard) for shard in sys.argv[3:]]).write_parquet(sys.argv[2])
-        status = Path(
-            "/proc/self/status"
-        ).read_text()  # getrusage has the parent's peak
+        status = Path("/proc/self/status").read_text()  # getrusage has the parent's peak
         peak = int(status.partition("VmHWM:")[2].split()[0])
         cost = {"wall": time.perf_counter() - started, "cpu": time.process_time() - before}
         print(json.dumps(cost | {"peak_mb": peak / 1024}))

@@ -3,7 +3,7 @@
 1. An event that carries a `visit_id` belongs to that visit.
 2. An event without one belongs to the stay whose admission and discharge enclose its time, where the record has
    admissions. Data sets that carry no `visit_id` at all get their stays by pairing each admission with the next
-   discharge of the subject.
+   discharge of the subject; a stay that has none yet runs on.
 3. Any other event is outside every stay; tokens put such events into one visit a calendar day.
 """
 
@@ -78,7 +78,8 @@ def _enclosed(events: pl.DataFrame, stays: pl.DataFrame) -> pl.DataFrame:
         strategy="backward",
         check_sortedness=False,
     )
-    inside = pl.col(TIME) <= pl.col(END)
+    # A stay whose end is not known yet runs on: whether it ends later must not regroup what came before.
+    inside = pl.col(START).is_not_null() & (pl.col(END).is_null() | (pl.col(TIME) <= pl.col(END)))
     return (
         found.with_columns(pl.when(inside).then(pl.col(VISIT_ID)).alias(VISIT_ID))
         .sort("row")

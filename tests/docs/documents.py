@@ -31,7 +31,13 @@ TINY_MODELS = {
     "gru": {"width": 8, "width_state": 8},
     "fading_mean": {"width": 8},
     "logistic_counts": {"iterations": 4, "strengths": [0.01], "sparsities": []},
-    "gbm_counts": {"n_trees": 1, "min_positives": 150, "n_leaves": [15], "min_leaf": [20], "learning_rate": [0.1]},
+    "gbm_counts": {
+        "n_trees": 1,
+        "min_positives": 150,
+        "n_leaves": [15],
+        "min_leaf": [20],
+        "learning_rate": [0.1],
+    },
 }
 TINY = {
     "workers": 1,
