@@ -147,8 +147,10 @@ def test_a_model_overfits_eight_patients(name: str) -> None:
     assert float(loss) < 0.25
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if fresh(name, fitted=False).fits])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_fit_leaves_out_labels_that_are_not_known(name: str) -> None:
+    if not fresh(name, fitted=False).fits:
+        return  # the training loop's loss does it
     batch = random_batch(48, seed=8)
     unknown = torch.rand(48, 5, generator=torch.Generator().manual_seed(0)) < 0.2
     model = fresh(name, fitted=False)
@@ -156,8 +158,10 @@ def test_a_fit_leaves_out_labels_that_are_not_known(name: str) -> None:
     assert np.isfinite(logits(model.eval(), batch)).all()
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if fresh(name, fitted=False).fits])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_fit_predicts_a_number_where_one_is_asked_for(name: str) -> None:
+    if not fresh(name, fitted=False).fits:
+        return  # the training loop's loss does it
     batch = random_batch(48, n_outcomes=1, seed=8)
     batch = replace(batch, labels=2 * batch.labels - 40)
     model = fresh(name, n_outcomes=1, fitted=False)

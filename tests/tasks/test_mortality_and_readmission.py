@@ -22,7 +22,7 @@ def test_mortality_is_asked_24_hours_after_admission_of_those_still_alive_and_in
     labels = mortality.label(events, mortality.Config()).frame
     assert labels["subject_id"].to_list() == [1, 2]
     assert labels["prediction_time"].to_list() == [day(1), day(1)]
-    assert labels["label_codes"].to_list() == [[], [mortality.OUTCOME]]
+    assert labels["label_codes"].to_list() == [[], [mortality.DEATH_IN["hospital"]]]
 
 
 def test_a_death_after_the_discharge_is_no_death_in_hospital() -> None:
@@ -32,7 +32,9 @@ def test_a_death_after_the_discharge_is_no_death_in_hospital() -> None:
 
 def test_a_death_at_discharge_is_in_hospital() -> None:
     events = table(stay(1, 11, 0, 5), event(1, 5, "MEDS_DEATH"))
-    assert mortality.label(events, mortality.Config()).frame["label_codes"].to_list() == [[mortality.OUTCOME]]
+    assert mortality.label(events, mortality.Config()).frame["label_codes"].to_list() == [
+        [mortality.DEATH_IN["hospital"]]
+    ]
 
 
 def test_a_stay_whose_end_is_not_recorded_is_not_known_to_be_survived() -> None:
@@ -40,7 +42,7 @@ def test_a_stay_whose_end_is_not_recorded_is_not_known_to_be_survived() -> None:
     events = table(begun, event(1, 3, "LAB//1", visit_id=11), stay(2, 21, 0, 5))
     labels = mortality.label(events, mortality.Config()).frame
     assert labels["label_codes"].to_list() == [[], []]
-    assert labels["censored_codes"].to_list() == [[mortality.OUTCOME], []]
+    assert labels["censored_codes"].to_list() == [[mortality.DEATH_IN["hospital"]], []]
 
 
 def test_a_visit_to_a_clinic_is_no_stay_in_hospital() -> None:
@@ -212,3 +214,14 @@ def test_a_planned_admission_is_no_readmission() -> None:
         readmission.check(
             readmission.Config(planned=("HOSPITAL_ADMISSION//ELECTIV",)), events["code"].to_list()
         )
+
+
+def test_a_unit_stay_that_is_a_visit_of_its_own_may_be_asked_about() -> None:
+    unit = [
+        event(1, 0, "ICU_ADMISSION//MICU", visit_id=7),
+        event(1, 3, "ICU_DISCHARGE//MICU//EXPIRED", visit_id=7),
+        event(2, 0, "ICU_ADMISSION//MICU", visit_id=8),
+        event(2, 3, "ICU_DISCHARGE//MICU//HOME", visit_id=8),
+    ]
+    frame = mortality.label(table(unit), mortality.Config(stay="icu")).frame
+    assert frame["label_codes"].to_list() == [[mortality.DEATH_IN["icu"]], []]

@@ -27,7 +27,16 @@ from pydantic import BeforeValidator, Field, model_validator
 from attending.cohort import Flow, Labelled, Target, binary, tidy
 from attending.config import Settings
 from attending.schema import DEATH, PREDICTION_TIME
-from attending.tasks._stays.places import DIED, ENDED, hours_after, stays_in, still_there
+from attending.tasks._stays.places import (
+    DIED,
+    ENDED,
+    NAMES,
+    Place,
+    check_place,
+    hours_after,
+    stays_in,
+    still_there,
+)
 from attending.tasks._stays.windows import (
     FollowUp,
     as_several,
@@ -40,14 +49,15 @@ from attending.tasks._stays.windows import (
 )
 from attending.visits import END, START, with_visit_ids
 
-OUTCOME = "in_hospital_death"
+DEATH_IN: dict[Place, str] = {"hospital": "in_hospital_death", "icu": "death_in_intensive_care"}
 _WITHIN = "death_within_"
 
 
 class Config(Settings):
     """Settings of the task.
 
-    window                death `in_hospital`, or `after_discharge`
+    stay                  of what: a stay in `hospital`, or in intensive care (`icu`)
+    window                death in it (`in_hospital`), or `after_discharge`
     hours                 in hospital: from admission to the prediction
     days                  after discharge: how long the window is; several give an outcome each
     discharge_codes       after discharge: whether the codes that the discharge assigns are known
@@ -57,6 +67,7 @@ class Config(Settings):
     min_train_subjects    an outcome is kept if at least this many training subjects have it
     """
 
+    stay: Place = "hospital"
     window: Literal["in_hospital", "after_discharge"] = "in_hospital"
     hours: float = Field(default=24.0, ge=0)
     days: Annotated[tuple[float, ...], BeforeValidator(as_several)] = (30.0, 365.0)
@@ -75,7 +86,7 @@ def label(events: pl.DataFrame, config: Config) -> Labelled:
     """Label one shard of events."""
     flow = Flow()
     events = flow.note("subjects in the data", with_visit_ids(events), samples=False)
-    found = flow.note("with at least one stay in hospital", stays_in("hospital", events))
+    found = flow.note(f"with at least one stay in {NAMES[config.stay]}", stays_in(config.stay, events))
     if config.window == "in_hospital":
         return _in_hospital(found, config, flow)
     return _after_discharge(found, events, config, flow)
@@ -87,6 +98,15 @@ def target(config: Config) -> Target:
     return "multilabel" if several else "binary"
 
 
+def check(config: Config, codes: list[str]) -> None:
+    """Fail where the data set has no stays of the kind that is asked for.
+
+    Raises:
+        TaskError: if it has none in intensive care.
+    """
+    check_place(config.stay, codes)
+
+
 def outcome_of_code(codes: list[str], config: Config) -> dict[str, str]:
     """Return nothing: no event of the input is an instance of this outcome."""
     return {}
@@ -94,8 +114,8 @@ def outcome_of_code(codes: list[str], config: Config) -> dict[str, str]:
 
 def describe(outcome: str, config: Config) -> str:
     """Return the outcome in words."""
-    if outcome == OUTCOME:
-        return "Death in hospital"
+    if outcome in DEATH_IN.values():
+        return f"Death in {NAMES[config.stay]}"
     return f"Death within {outcome.removeprefix(_WITHIN).replace('_', ' ')} of discharge"
 
 
@@ -111,8 +131,8 @@ def _name(days: float) -> str:
 def _in_hospital(found: pl.DataFrame, config: Config, flow: Flow) -> Labelled:
     found = found.with_columns(hours_after(START, config.hours).alias(PREDICTION_TIME))
     there = found.filter(still_there(PREDICTION_TIME))
-    samples = flow.note(f"alive and in hospital {config.hours:g} h after admission", there)
-    frame = binary(samples, outcome=OUTCOME, happened=col(DIED), known=col(ENDED))
+    samples = flow.note(f"alive and still there {config.hours:g} h after admission", there)
+    frame = binary(samples, outcome=DEATH_IN[config.stay], happened=col(DIED), known=col(ENDED))
     return Labelled(frame=frame, flow=flow.steps)
 
 

@@ -1,8 +1,8 @@
 """Stays in hospital and in intensive care: when each began and ended, and whether in death.
 
 A stay in hospital is a visit that an admission began: neither a clinic nor an emergency department is one. It ends at
-its discharge. A stay in intensive care, which lies in a visit, ends at the next discharge from a unit in that visit. A
-stay whose end is not recorded is not *ended*: it lasts at least until the last event of its visit.
+its discharge. A stay in intensive care, which lies in a visit or is one, ends at the next discharge from a unit in that
+visit. A stay whose end is not recorded is not *ended*: it lasts at least until the last event of its visit.
 
 A subject died in a stay if the death is not later than its end, or if the discharge says so (`…//DIED`,
 `…//EXPIRED`); then the death is not later than the discharge.
@@ -69,7 +69,12 @@ def _in_hospital(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _in_intensive_care(events: pl.DataFrame) -> pl.DataFrame:
-    whole = _in_hospital(events).select(*_KEYS, col(END).alias("visit_ends"), DEATH)
+    whole = stays(events).select(*_KEYS, col(END).alias("visit_ends"))
+    whole = whole.join(
+        _in_hospital(events).select(*_KEYS, col(DEATH).alias("in_hospital")), on=_KEYS, how="left"
+    )
+    whole = whole.join(deaths(events), on=SUBJECT_ID, how="left")
+    whole = whole.with_columns(pl.coalesce("in_hospital", DEATH).alias(DEATH)).drop("in_hospital")
     at = events.filter(col(TIME).is_not_null() & col(VISIT_ID).is_not_null())
     begun = at.filter(is_code(ICU_ADMISSION)).select(*_KEYS, col(TIME).alias(START)).unique()
     left = at.filter(is_code(ICU_DISCHARGE)).select(
