@@ -100,6 +100,13 @@ def test_a_report_that_is_up_to_date_is_not_written_again(study: Study, page: st
     assert read_manifest(study.folder / "report", "report").counts["timelines"] == 6
 
 
+def test_the_report_says_how_subjects_were_divided(study: Study, page: str) -> None:
+    assert "By subject, from a hash of the subject and the seed: train" in page
+    by_time = {"name": "Later", "split": {"name": "time", "held_out_from": "2018-01-01T00:00:00"}}
+    later = study.report("later", study=by_time)
+    assert "By time: held out are those whose record begins on 2018-01-01T00:00:00 or later: train" in later
+
+
 def test_names_are_escaped(page: str) -> None:
     assert "Simulated cohort &lt;demo&gt;" in page
     assert "Aplastic &amp; other anemia &lt;unspecified&gt;" in page

@@ -35,7 +35,7 @@ def audit_table(found: Mapping[str, Mapping[str, str]]) -> AuditTable:
             verdict=WORDS[one["verdict"]],
             style=STYLES.get(one["verdict"], ""),
             evidence=one["evidence"][:1].upper() + one["evidence"][1:],
-            advice=one["advice"][:1].upper() + one["advice"][1:],
+            advice=one["advice"],
         )
         for one in found.values()
     ]

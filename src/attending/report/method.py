@@ -47,6 +47,23 @@ TASK_LIMITS = {
 }
 
 
+SPLITS = {
+    "subject": "By subject, from a hash of the subject and the seed",
+    "folds": "By subject, in {folds} folds, of which number {fold} is held out",
+    "time": "By time: held out are those whose record begins on {held_out_from} or later",
+    "site": "By site: held out are those of the sites {held_out}",
+    "nested": "In several ways at once: held out are those whom each of them holds out",
+    "cgl": "As CGL and Chet divide subjects",
+}
+
+
+class _Given(dict[str, Any]):
+    """Settings of which one that was not given is its default."""
+
+    def __missing__(self, key: str) -> str:
+        return "(by default)"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
     """A model's settings as they were resolved, and what training it took."""
@@ -170,7 +187,9 @@ class About:
         sizes = ", ".join(
             f"{split.replace('_', '-')} {size}" for split, size in zip(table.splits, table.sizes, strict=True)
         )
-        return f"By subject, from a hash of the subject and the seed: {sizes}. A subject is in one split."
+        given = self.study.get("split") or {}
+        words = SPLITS.get(given.get("name", ""), SPLITS["subject"]).format_map(_Given(given))
+        return f"{words}: {sizes}. A subject is in one split, or in none."
 
     def _evaluation(self) -> str:
         settings = self.evidence.evaluation.config
