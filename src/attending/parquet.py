@@ -1,10 +1,11 @@
-"""Write Parquet files whose Arrow types are those that MEDS prescribes.
+"""Read few columns of Parquet files, and write them with the Arrow types that MEDS prescribes.
 
 Polars calls every text `large_string`; MEDS wants `string`, but for `text_value`. The bytes of both are the
 same in Parquet: only the Arrow schema stored in the file's metadata says which it is, so that is what is set.
 """
 
 import base64
+from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,13 @@ import pyarrow as pa
 
 from attending.artifact import write_atomic
 from attending.schema import TEXT_VALUE
+
+
+def read(path: Path, columns: Collection[str] | None = None) -> pl.DataFrame:
+    """Read those of `columns` that a file has, all of them where none are named: the others cost as much as these."""
+    if columns is None:
+        return pl.read_parquet(path)
+    return pl.read_parquet(path, columns=[name for name in pl.read_parquet_schema(path) if name in columns])
 
 
 def write(path: Path, frame: pl.DataFrame) -> None:

@@ -25,6 +25,11 @@ class Config(Settings):
     seed: int | None = None
 
 
+def columns(config: Config) -> tuple[str, ...]:
+    """Return the columns of events that are read."""
+    return (SUBJECT_ID, CODE)
+
+
 def traits(events: pl.DataFrame, config: Config) -> pl.DataFrame:
     """Return the sites of each subject."""
     start = config.prefix + SEPARATOR

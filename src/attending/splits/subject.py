@@ -19,6 +19,11 @@ class Config(Shares):
     seed: int | None = None
 
 
+def columns(config: Config) -> tuple[str, ...]:
+    """Return the columns of events that are read."""
+    return (SUBJECT_ID,)
+
+
 def traits(events: pl.DataFrame, config: Config) -> pl.DataFrame:
     """Return the subjects of a shard; nothing more of them is needed."""
     return events.select(SUBJECT_ID).unique()

@@ -33,6 +33,11 @@ class Config(Settings):
         return self
 
 
+def columns(config: Config) -> tuple[str, ...]:
+    """Return the columns of events that are read."""
+    return (SUBJECT_ID, TIME, CODE)
+
+
 def traits(events: pl.DataFrame, config: Config) -> pl.DataFrame:
     """Return when each subject's record begins and ends; a birth is no part of it."""
     begun = pl.col(TIME).filter(pl.col(CODE) != BIRTH)

@@ -2,7 +2,6 @@
 
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import polars as pl
 
@@ -97,20 +96,13 @@ def read_labels(labels: Path) -> pl.DataFrame:
 
 def _label_shard(shard: Path, *, out: Path, task: str, config: Settings) -> list[dict[str, str | int]]:
     module = registry.load("tasks", task)
-    labelled = module.label(pl.read_parquet(shard, columns=_columns(shard, module, config)), config)
+    columns = module.columns(config) if hasattr(module, "columns") else None
+    labelled = module.label(parquet.read(shard, columns), config)
     frame = LABELS.check(labelled.frame, f"the task '{task}'")
     write_atomic(out / "data" / shard.name, frame.write_parquet)
     parquet.write(out / "meds" / shard.name, _meds_view(frame, module.target(config)))
     flow: list[dict[str, str | int]] = labelled.flow
     return flow
-
-
-def _columns(shard: Path, module: ModuleType, config: Settings) -> list[str] | None:
-    """Return the columns that a task reads, None for all: a task may name them in `columns(config)`."""
-    if not hasattr(module, "columns"):
-        return None
-    wanted = module.columns(config)
-    return [name for name in pl.read_parquet_schema(shard) if name in wanted]
 
 
 def _meds_view(labels: pl.DataFrame, target: Target) -> pl.DataFrame:

@@ -73,7 +73,9 @@ def splits_parent(splits: Path | None) -> dict[str, str]:
 
 
 def _traits(shard: Path, *, name: str, config: Settings) -> pl.DataFrame:
-    found: pl.DataFrame = registry.load("splits", name).traits(pl.read_parquet(shard), config)
+    module = registry.load("splits", name)
+    columns = module.columns(config) if hasattr(module, "columns") else None
+    found: pl.DataFrame = module.traits(parquet.read(shard, columns), config)
     return found
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from attending import parquet
 from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, writing
 from attending.engine.local import Engine
 from attending.schema import (
@@ -81,7 +82,7 @@ def read_vocabulary(folder: Path) -> Vocabulary:
 
 def _count(shard: Path, *, splits: Path, config: Config) -> Counts:
     train = read_splits(splits).filter(pl.col(SPLIT) == TRAIN)
-    rows = _columns(shard, SUBJECT_ID, CODE, NUMERIC_VALUE)
+    rows = parquet.read(shard, (SUBJECT_ID, CODE, NUMERIC_VALUE))
     return count(rows.join(train, on=SUBJECT_ID, how="semi"), config)
 
 
@@ -89,7 +90,7 @@ def _encode(shard: Path, *, splits: Path, staging: Path, config: Config, vocabul
     out = staging / shard.stem
     out.mkdir(parents=True, exist_ok=True)
     per_event, per_subject = encode_shard(
-        _columns(shard, SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME, VISIT_ID),
+        parquet.read(shard, (SUBJECT_ID, TIME, CODE, NUMERIC_VALUE, AVAILABLE_TIME, VISIT_ID)),
         read_splits(splits),
         Vocabulary(vocabulary),
         config,
@@ -97,11 +98,6 @@ def _encode(shard: Path, *, splits: Path, staging: Path, config: Config, vocabul
     np.savez(out / "events.npz", allow_pickle=False, **per_event)
     np.savez(out / "subjects.npz", allow_pickle=False, **per_subject)
     return out
-
-
-def _columns(shard: Path, *names: str) -> pl.DataFrame:
-    """Read those of the columns that a shard has: the others cost as much as these."""
-    return pl.read_parquet(shard, columns=[name for name in names if name in pl.read_parquet_schema(shard)])
 
 
 def _descriptions(events: Path) -> dict[str, str]:
