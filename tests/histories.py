@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from attending.batch import Batch, Facts
+from attending.batch import KINDS, Batch, Facts, Ontology, Together
 
 History = list[tuple[float, list[int]]]  # visits: (days before the prediction, tokens)
 
@@ -52,7 +52,11 @@ def random_batch(n: int, *, n_outcomes: int = 5, seed: int = 0, **options: int) 
 
 
 def facts(outcome_of_token: torch.Tensor, prevalence: torch.Tensor, target: str = "multilabel") -> Facts:
-    """Return facts of a vocabulary in which every token is a code of its own and the first two state a sex."""
+    """Return facts of a vocabulary in which every token is a code of its own and the first two state a sex.
+
+    The kinds of tokens take turns; the ontology has a concept over every four tokens, one over every two of those,
+    and a root; every token shares a visit with itself and with its neighbours.
+    """
     n_tokens = len(outcome_of_token)
     sex_of_token = torch.full((n_tokens,), -1)
     sex_of_token[:2] = torch.arange(2)
@@ -61,5 +65,37 @@ def facts(outcome_of_token: torch.Tensor, prevalence: torch.Tensor, target: str 
         prevalence=prevalence,
         code_of_token=torch.arange(n_tokens),
         sex_of_token=sex_of_token,
+        kind_of_token=torch.arange(n_tokens) % len(KINDS),
+        count_of_token=torch.arange(n_tokens) + 1,
         target=target,
+        ontology=ontology(n_tokens),
+        together=together(n_tokens),
     )
+
+
+def ontology(n_tokens: int) -> Ontology:
+    """Return a tree of four levels: tokens, fours of them, eights of them, and the root."""
+    tokens = torch.arange(n_tokens)
+    fours, eights = -(-n_tokens // 4), -(-n_tokens // 8)
+    of_four, of_eight = n_tokens + tokens // 4, n_tokens + fours + tokens // 8
+    root = n_tokens + fours + eights
+    above = torch.stack([tokens, of_four, of_eight, torch.full_like(tokens, root)], 1).flatten()
+    edges = [
+        torch.stack([tokens, of_four]),
+        torch.stack([n_tokens + torch.arange(fours), n_tokens + fours + torch.arange(fours) // 2]),
+        torch.stack([n_tokens + fours + torch.arange(eights), torch.full((eights,), root)]),
+    ]
+    return Ontology(
+        n_concepts=root + 1,
+        above=torch.stack([tokens.repeat_interleave(4), above]),
+        parents=torch.cat(edges, 1),
+    )
+
+
+def together(n_tokens: int) -> Together:
+    """Return counts of a vocabulary whose tokens share visits with themselves and their two neighbours."""
+    pairs = [
+        (one, other) for one in range(n_tokens) for other in range(max(one - 1, 0), min(one + 2, n_tokens))
+    ]
+    count = [10.0 if one == other else 1.0 + min(one, other) % 5 for one, other in pairs]
+    return Together(pairs=torch.tensor(pairs).T, count=torch.tensor(count))

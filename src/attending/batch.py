@@ -11,7 +11,7 @@ A history is cut at its prediction time and, where it is too long, at its *oldes
 of static facts (sex …) at birth, where the record has any.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -45,6 +45,12 @@ class Batch:
     def __repr__(self) -> str:
         """Give sizes only: a traceback must not print a patient."""
         return f"Batch({self.n_subjects} histories, {self.n_visits} visits, {len(self.tokens)} tokens)"
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """Return the batch with every tensor on `device`."""
+        tensors = {one.name: getattr(self, one.name) for one in fields(self)}
+        moved = {name: one.to(device, non_blocking=True) for name, one in tensors.items() if one is not None}
+        return replace(self, **moved)
 
     @property
     def n_subjects(self) -> int:
@@ -87,11 +93,47 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """What a model gives: one logit per history and outcome, and what it attended to where it has attention."""
+    """What a model gives: one logit per history and outcome, and what it attended to where it has attention.
+
+    penalty   what training adds to the loss of the labels, already weighted: a regulariser, or a second task that is
+              read from the history itself; predictions do not depend on it
+    """
 
     logits: Float[Tensor, "subject outcome"]
     visit_attention: Float[Tensor, " visit"] | None = None
     token_attention: Float[Tensor, " token"] | None = None
+    penalty: Float[Tensor, ""] | None = None
+
+
+KINDS = ("other", "diagnosis", "procedure", "medication", "measurement")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ontology:
+    """Concepts above the vocabulary, a directed acyclic graph: the first concepts are the tokens, the last is the root.
+
+    A concept is the set of tokens below it; its parents are the smallest concepts that hold all of these and more.
+
+    n_concepts   tokens and what is above them
+    above        (token, concept) of every concept that holds the token, the token itself first, by token
+    parents      (child, parent) of every edge
+    """
+
+    n_concepts: int
+    above: Int64[Tensor, "2 link"]
+    parents: Int64[Tensor, "2 edge"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Together:
+    """How often two tokens stand in one visit of the training split, both orders and each token with itself.
+
+    pairs    (first, second), sorted
+    count    the visits that hold both; of a token with itself, the visits that hold it
+    """
+
+    pairs: Int64[Tensor, "2 pair"]
+    count: Float[Tensor, " pair"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +145,21 @@ class Facts:
     target             what is predicted: outcomes, or one number (`value`), whose logit is the standardised number
     code_of_token      the number of the token's code: tokens of one code (its value bins) share it
     sex_of_token       the number of the sex that a token states, or -1
+    kind_of_token      what a token is, a position in `KINDS`
+    count_of_token     how many events of the training split it is
+    ontology           concepts above the tokens; only for a model that needs it
+    together           which tokens share visits; only for a model that needs it
     """
 
     outcome_of_token: Int64[Tensor, " vocabulary"]
     prevalence: Float[Tensor, " outcome"]
     code_of_token: Int64[Tensor, " vocabulary"]
     sex_of_token: Int64[Tensor, " vocabulary"]
+    kind_of_token: Int64[Tensor, " vocabulary"]
+    count_of_token: Int64[Tensor, " vocabulary"]
     target: str = "multilabel"
+    ontology: Ontology | None = None
+    together: Together | None = None
 
 
 def owners(offsets: Int64[Tensor, " bounds"]) -> Int64[Tensor, " item"]:

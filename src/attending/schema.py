@@ -76,6 +76,7 @@ PREDICTED_VALUE = "predicted_boolean_value"
 PREDICTED_PROBABILITY = "predicted_boolean_probability"
 
 # Tokens and attributions ------------------------------------------------------------------------
+CONCEPT, TOKENS = ("concept", "tokens")
 TOKEN = "token"  # noqa: S105 - a vocabulary entry
 BIN = "bin"
 N_TRAIN_SUBJECTS = "n_train_subjects"
@@ -237,6 +238,12 @@ OUTCOMES = Table(
     required={OUTCOME: pl.String(), DESCRIPTION: pl.String(), N_TRAIN_POSITIVE: pl.Int64()},
     optional={},
 )
+CONCEPTS = Table(
+    name="concepts",
+    required={CONCEPT: pl.String(), TOKENS: pl.List(pl.Int32())},
+    optional={},
+)
+
 VOCABULARY = Table(
     name="vocabulary",
     required={

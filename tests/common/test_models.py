@@ -13,7 +13,7 @@ from attending.checkpoint import build_model, digest, load_model, load_tensors, 
 from attending.config import Settings
 from attending.data.batches import Config as BatchConfig
 from attending.data.batches import assemble
-from attending.nn.interface import Model
+from attending.nn.interface import Model, SelfSupervised
 from histories import batch_of, facts, random_batch, random_histories
 from two_futures import two_futures
 
@@ -21,12 +21,9 @@ MODELS = registry.names("models")
 TOLERANCE = 1e-6
 
 
-def fresh(name: str, *, n_outcomes: int | None = None, fitted: bool = True, seed: int = 0) -> Model:
-    """Build a model at its example size; one that fits is fitted on random histories."""
-    module = registry.load("models", name)
-    config = (
-        module.EXAMPLE if n_outcomes is None else module.EXAMPLE.model_copy(update={"n_outcomes": n_outcomes})
-    )
+def fresh(name: str, *, config: Settings | None = None, fitted: bool = True, seed: int = 0) -> Model:
+    """Build a model, of its example size unless told; one that fits is fitted on random histories."""
+    config = config or registry.load("models", name).EXAMPLE
     torch.manual_seed(seed)
     model = build_model(name, config)
     model.use(facts_for(config))
@@ -50,6 +47,12 @@ def logits(model: Model, batch: Batch) -> np.ndarray:
     return model(batch.without_labels()).logits.numpy()
 
 
+def training_loss(model: Model, batch: Batch) -> torch.Tensor:
+    output = model(batch.without_labels())
+    loss = binary_cross_entropy_with_logits(output.logits, batch.labels)
+    return loss if output.penalty is None else loss + output.penalty
+
+
 @pytest.fixture(params=MODELS)
 def model(request: pytest.FixtureRequest) -> Model:
     return fresh(request.param)
@@ -70,11 +73,33 @@ def test_a_model_runs_backward_with_finite_gradients_for_every_parameter(name: s
             "a model that fits itself has no parameters for the training loop"
         )
         return
-    batch = random_batch(16)
-    binary_cross_entropy_with_logits(model(batch.without_labels()).logits, batch.labels).backward()
+    training_loss(model, random_batch(16)).backward()
     for label, parameter in model.named_parameters():
+        if label.startswith("pretext."):
+            continue
         assert parameter.grad is not None, f"{label} takes no part in the prediction"
         assert bool(torch.isfinite(parameter.grad).all()), label
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_learns_from_histories_without_labels(name: str) -> None:
+    model, batch = fresh(name, fitted=False).train(), random_batch(16)
+    if not isinstance(model, SelfSupervised):
+        return  # it learns from labels alone
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    losses = []
+    for step in range(60):
+        torch.manual_seed(step)
+        loss = model.self_loss(batch.without_labels())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-10:]) < np.mean(losses[:10]), "its own objective does not fall"
+    for label, parameter in model.named_parameters():
+        if label.startswith("pretext."):
+            assert parameter.grad is not None, f"{label} takes no part in the model's own objective"
 
 
 def test_a_score_does_not_depend_on_who_shares_the_batch(model: Model) -> None:
@@ -140,7 +165,7 @@ def test_a_model_overfits_eight_patients(name: str) -> None:
         optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
         for _ in range(200):
             optimizer.zero_grad()
-            binary_cross_entropy_with_logits(model(batch.without_labels()).logits, batch.labels).backward()
+            training_loss(model, batch).backward()
             optimizer.step()
     model.eval()
     loss = binary_cross_entropy_with_logits(torch.from_numpy(logits(model, batch)), batch.labels)
@@ -164,7 +189,8 @@ def test_a_fit_predicts_a_number_where_one_is_asked_for(name: str) -> None:
         return  # the training loop's loss does it
     batch = random_batch(48, n_outcomes=1, seed=8)
     batch = replace(batch, labels=2 * batch.labels - 40)
-    model = fresh(name, n_outcomes=1, fitted=False)
+    config = registry.load("models", name).EXAMPLE.model_copy(update={"n_outcomes": 1})
+    model = fresh(name, config=config, fitted=False)
     model.use(facts(torch.full((40,), -1), torch.full((1,), 0.5), "value"))
     model.fit([batch], [batch], seed=0)
     assert logits(model.eval(), batch).mean() == pytest.approx(float(batch.labels.mean()), abs=0.5)
@@ -190,6 +216,22 @@ def test_a_model_saves_and_loads_to_the_same_bits(name: str, tmp_path) -> None:
 def test_settings_round_trip_through_yaml(name: str) -> None:
     config = registry.load("models", name).EXAMPLE
     assert type(config).from_yaml(config.to_yaml()) == config
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("size", ["tiny", "large"])
+def test_one_dial_sets_a_model_that_runs(name: str, size: str) -> None:
+    module = registry.load("models", name)
+    sizes = {
+        key: one
+        for key, one in module.EXAMPLE.to_dict().items()
+        if key.startswith("n_") and "layer" not in key
+    }
+    sizes.pop("n_heads", None)
+    config = module.Config(size=size, **sizes)
+    assert module.Config.from_yaml(config.to_yaml()) == config
+    if not build_model(name, config).fits:
+        assert np.isfinite(logits(fresh(name, config=config), random_batch(3))).all()
 
 
 def test_a_model_runs_in_bfloat16(model: Model) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -108,3 +110,19 @@ def test_reading_ahead_gives_the_same_batches_and_passes_errors_on() -> None:
         assert str(error) == "as planned"
     else:
         raise AssertionError("the error was lost")
+
+
+def test_a_long_visit_is_cut_into_steps_counted_back_from_the_prediction(store_with_samples) -> None:
+    store, samples = store_with_samples
+    positions = np.arange(len(samples))
+    whole = assemble(store, samples, positions, 512)
+    steps = assemble(store, samples, positions, 512, step_hours=24.0 * 400)
+    assert torch.equal(whole.tokens, steps.tokens)
+    age_in_steps = np.floor(steps.days.numpy() / 400)
+    same_step = steps.visit_of_token.numpy()
+    for step in range(steps.n_visits):
+        assert len(np.unique(age_in_steps[same_step == step])) == 1
+    assert set(whole.visit_offsets.tolist()) <= set(steps.visit_offsets.tolist()), "no step spans two visits"
+    at_once = replace(store, visit=np.minimum(store.visit, 1))
+    cut = assemble(at_once, samples, positions, 512, step_hours=24.0 * 400)
+    assert cut.n_visits > assemble(at_once, samples, positions, 512).n_visits

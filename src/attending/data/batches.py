@@ -8,17 +8,19 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from attending.batch import Batch
 from attending.config import Settings
 from attending.data.samples import Samples
 from attending.tokens.store import NO_BIRTH, TokenStore, ranges
 
+SECONDS_AN_HOUR = 3_600.0
 SECONDS_A_DAY = 86_400.0
 SECONDS_A_YEAR = 31_557_600.0
 GROUP = 64  # batches that are sorted by length together
@@ -33,11 +35,14 @@ class Config(Settings):
     max_tokens      a longer history loses its oldest events (the static facts stay)
     batch_tokens    a batch holds at most so many tokens …
     batch_samples   … and at most so many samples
+    step_hours      a visit that lasts longer is cut into steps of so many hours, counted back from the prediction;
+                    models of visits then see the course of a stay; 0 leaves visits whole
     """
 
     max_tokens: int = 512
     batch_tokens: int = 16_384
     batch_samples: int = 256
+    step_hours: float = Field(default=0.0, ge=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +79,9 @@ class Loader:
 
     def batch(self, positions: Positions) -> Batch:
         """Gather the samples at `positions`, in this order, with their labels."""
-        return assemble(self.store, self.samples, positions, self.config.max_tokens)
+        return assemble(
+            self.store, self.samples, positions, self.config.max_tokens, step_hours=self.config.step_hours
+        )
 
     def _by_length(self, positions: Positions) -> Positions:
         return positions[np.argsort(self.lengths(positions), kind="stable")]
@@ -93,7 +100,9 @@ class Loader:
         return batches
 
 
-def assemble(store: TokenStore, samples: Samples, positions: Positions, max_tokens: int) -> Batch:
+def assemble(
+    store: TokenStore, samples: Samples, positions: Positions, max_tokens: int, *, step_hours: float = 0.0
+) -> Batch:
     """Gather samples into one packed batch: static facts, then the newest events, oldest first."""
     start, cut, row = samples.start[positions], samples.cut[positions], samples.row[positions]
     where, subject = _places(store, start, cut, max_tokens)
@@ -102,22 +111,28 @@ def assemble(store: TokenStore, samples: Samples, positions: Positions, max_toke
     first_of_subject = np.zeros(len(where), dtype=bool)
     token_offsets = np.concatenate([[0], np.cumsum(lengths)])
     first_of_subject[token_offsets[:-1][lengths > 0]] = True
-    new_visit = first_of_subject | np.concatenate([[True], visit[1:] != visit[:-1]])[: len(where)]
+    elapsed = second - samples.moment[positions][subject]
+    new_visit = first_of_subject | _changes(visit)
+    if step_hours:
+        new_visit |= _changes(np.floor(elapsed / (step_hours * SECONDS_AN_HOUR)))
     visit_starts = np.flatnonzero(new_visit)
     visits_each = np.bincount(subject[visit_starts], minlength=len(positions))
     birth = store.birth[row][subject]
     age = np.where(birth == NO_BIRTH, 0.0, (second - birth) / SECONDS_A_YEAR)
     return Batch(
         tokens=torch.from_numpy(store.token[where].astype(np.int64)),
-        days=torch.from_numpy(
-            ((second - samples.moment[positions][subject]) / SECONDS_A_DAY).astype(np.float32)
-        ),
+        days=torch.from_numpy((elapsed / SECONDS_A_DAY).astype(np.float32)),
         ages=torch.from_numpy(age.astype(np.float32)),
         values=torch.from_numpy(store.value[where]),
         visit_offsets=torch.from_numpy(np.append(visit_starts, len(where))),
         subject_offsets=torch.from_numpy(np.concatenate([[0], np.cumsum(visits_each)])),
         labels=torch.from_numpy(_labels(samples, positions)),
     )
+
+
+def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Say at which places the value differs from the one before; at the first, always."""
+    return np.concatenate([[True], values[1:] != values[:-1]])[: len(values)]
 
 
 def ahead(make: Callable[[T], Batch], plan: Sequence[T], depth: int = 4) -> Iterator[Batch]:

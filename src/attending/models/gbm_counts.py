@@ -78,6 +78,7 @@ class Model(interface.Model):
 
     fits = True
     differentiable = False
+    sized = ("text",)
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -178,8 +179,7 @@ class Model(interface.Model):
         return bool(self.config.min_positives <= known.sum() < len(known))
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
-        """Make room for text of any length before it is copied in."""
-        self.text = nn.Buffer(torch.zeros_like(state_dict[f"{prefix}text"]))
+        """Forget the trees that were read before."""
         self._boosters = None
         super()._load_from_state_dict(state_dict, prefix, *rest)
 

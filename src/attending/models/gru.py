@@ -11,7 +11,7 @@ Notable: packed, so the state that is read is that of the last real visit, whate
 import torch
 from torch import nn
 
-from attending.batch import Batch, Facts, Output
+from attending.batch import Batch, Output
 from attending.nn import interface
 from attending.nn.packed import bag, last, multi_hot, run, token_weights, visit_gaps
 
@@ -37,11 +37,6 @@ class Model(interface.Model):
         self.recurrence = nn.GRU(config.width + 1, config.width_state)
         self.output = nn.Linear(config.width_state, config.n_outcomes)
         self.dropout = nn.Dropout(config.dropout)
-
-    def use(self, facts: Facts) -> None:
-        """Start the output bias at the log-odds of each outcome, or at the mean of a number."""
-        with torch.no_grad():
-            self.output.bias.copy_(interface.first_guess(facts))
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits read from each history's last state."""

@@ -50,6 +50,7 @@ class Model(interface.Model):
     """Linear in log counts and in values, so any gradient method explains it exactly."""
 
     fits = True
+    sized = ("weight",)
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -140,11 +141,6 @@ class Model(interface.Model):
 
     def _problem(self, x: csr_array, y: Tensor) -> Problem:
         return Problem(x=Matrix(x), y=y, amounts=self.amounts)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
-        """Make room for any number of weights before they are copied in."""
-        self.weight = nn.Buffer(torch.zeros_like(state_dict[f"{prefix}weight"]))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def _spread(y: Float[Tensor, "sample outcome"], n: int) -> Int64[Tensor, " chosen"]:

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from attending.batch import Batch, Facts, Output
+from attending.batch import Batch, Output
 from attending.nn import interface
 from attending.nn.packed import bag, multi_hot, run, segment_softmax, segment_sum, token_weights, visit_gaps
 
@@ -57,11 +57,6 @@ class Model(interface.Model):
         self.beta = nn.Linear(config.width_beta, config.width)
         self.output = nn.Linear(config.width, config.n_outcomes)
         self.dropout = nn.Dropout(config.dropout)
-
-    def use(self, facts: Facts) -> None:
-        """Start the output bias at the log-odds of each outcome, or at the mean of a number."""
-        with torch.no_grad():
-            self.output.bias.copy_(interface.first_guess(facts))
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and each visit's α."""

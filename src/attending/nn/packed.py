@@ -72,7 +72,7 @@ def pack(
 
 
 def run(
-    recurrence: nn.GRU,
+    recurrence: nn.GRU | nn.LSTM,
     items: Float[Tensor, "item width"],
     offsets: Int64[Tensor, " bounds"],
     *,

@@ -14,6 +14,7 @@ from attending.schema import (
     CODE,
     DESCRIPTION,
     NUMERIC_VALUE,
+    PARENT_CODES,
     SPLIT,
     SUBJECT_ID,
     TIME,
@@ -21,12 +22,15 @@ from attending.schema import (
     VISIT_ID,
 )
 from attending.stages.split import read_splits, splits_parent
+from attending.tokens.concepts import concepts
 from attending.tokens.store import encode_shard, join_shards
 from attending.tokens.vocabulary import Config, Counts, Vocabulary, build, count
 
 KIND = "tokens"
+CODES_FILE = Path("metadata", "codes.parquet")
 VOCABULARY = "vocabulary"
 VOCABULARY_FILE = "vocabulary.parquet"
+CONCEPTS_FILE = "concepts.parquet"
 
 
 def tokenize(
@@ -55,9 +59,12 @@ def tokenize(
             count_shard = partial(_count, splits=splits or events, config=config)
             counts = engine.map(count_shard, shards, "counting codes")
             known = build(counts, config, _descriptions(events))
+            above = concepts(known.table, pl.read_parquet(events / CODES_FILE, columns=[CODE, PARENT_CODES]))
         else:
             known = read_vocabulary(vocabulary)
+            above = read_concepts(vocabulary)
         write_atomic(writer.path / VOCABULARY_FILE, known.table.write_parquet)
+        write_atomic(writer.path / CONCEPTS_FILE, above.write_parquet)
         work = partial(
             _encode,
             splits=splits or events,
@@ -78,6 +85,11 @@ def tokenize(
 def read_vocabulary(folder: Path) -> Vocabulary:
     """Read the vocabulary of a tokens or model artifact."""
     return Vocabulary(pl.read_parquet(folder / VOCABULARY_FILE))
+
+
+def read_concepts(folder: Path) -> pl.DataFrame:
+    """Read the concepts above the vocabulary of a tokens artifact."""
+    return pl.read_parquet(folder / CONCEPTS_FILE)
 
 
 def _count(shard: Path, *, splits: Path, config: Config) -> Counts:
@@ -101,5 +113,5 @@ def _encode(shard: Path, *, splits: Path, staging: Path, config: Config, vocabul
 
 
 def _descriptions(events: Path) -> dict[str, str]:
-    codes = pl.read_parquet(events / "metadata" / "codes.parquet", columns=[CODE, DESCRIPTION]).drop_nulls()
+    codes = pl.read_parquet(events / CODES_FILE, columns=[CODE, DESCRIPTION]).drop_nulls()
     return dict(zip(codes[CODE].to_list(), codes[DESCRIPTION].to_list(), strict=True))

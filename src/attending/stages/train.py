@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,49 @@ import torch
 
 from attending import registry
 from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_json, writing
-from attending.batch import Batch, Facts
+from attending.batch import KINDS, Batch, Facts, Ontology
 from attending.checkpoint import build_model, save_model
 from attending.config import Component, Settings, build
 from attending.data import batches
 from attending.data.batches import Loader, ahead
 from attending.data.samples import find_samples
+from attending.data.together import count_tokens, together
 from attending.errors import ModelError
-from attending.schema import CODE, OUTCOME, SEPARATOR, SEX, TRAIN, TUNING
+from attending.nn.interface import Model
+from attending.schema import (
+    CODE,
+    DIAGNOSIS,
+    EDGES,
+    LAB,
+    MEDICATION,
+    OUTCOME,
+    PROCEDURE,
+    SEPARATOR,
+    SEX,
+    TRAIN,
+    TUNING,
+)
 from attending.stages.label import read_labels, read_outcomes
-from attending.stages.tokenize import VOCABULARY_FILE, read_vocabulary
+from attending.stages.tokenize import VOCABULARY_FILE, read_concepts, read_vocabulary
+from attending.tokens.concepts import links
 from attending.tokens.store import TokenStore
 from attending.train import loop
 
 KIND = "model"
 OUTCOMES_FILE = "outcomes.parquet"
 ORIGIN_FILE = "origin.json"
+KINDS_OF_CODES = {
+    DIAGNOSIS: "diagnosis",
+    "CONDITION": "diagnosis",
+    "CHRONIC_CONDITION": "diagnosis",
+    PROCEDURE: "procedure",
+    "CPT": "procedure",
+    "HCPCS": "procedure",
+    MEDICATION: "medication",
+    "INFUSION_START": "medication",
+    "IMMUNIZATION": "medication",
+    LAB: "measurement",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +64,7 @@ class Data:
 
     loader: Loader
     facts: Facts
+    ontology: Ontology
     train: batches.Positions
     tuning: batches.Positions
 
@@ -118,10 +146,28 @@ def read_data(tokens: Path, labels: Path, batching: batches.Config, asked: dict[
         prevalence=torch.from_numpy(samples.prevalence(training)).float(),
         code_of_token=torch.from_numpy(vocabulary[CODE].rank("dense").to_numpy().astype(np.int64) - 1),
         sex_of_token=_sex_of_token(vocabulary),
+        kind_of_token=_kind_of_token(vocabulary),
+        count_of_token=torch.from_numpy(count_tokens(store, vocabulary.height)),
         target=asked["target"],
     )
+    above, parents = links(read_concepts(tokens), vocabulary.height)
+    ontology = Ontology(
+        n_concepts=int(parents.max(initial=vocabulary.height - 1)) + 1,
+        above=torch.from_numpy(above),
+        parents=torch.from_numpy(parents),
+    )
     loader = Loader(store=store, samples=samples, config=batching)
-    return Data(loader=loader, facts=facts, train=training, tuning=tuning)
+    return Data(loader=loader, facts=facts, ontology=ontology, train=training, tuning=tuning)
+
+
+def facts_for(model: Model, data: Data) -> Facts:
+    """Return the facts that the model may use, the costly ones only where it needs them."""
+    facts = data.facts
+    if "ontology" in model.needs:
+        facts = replace(facts, ontology=data.ontology)
+    if "together" in model.needs:
+        facts = replace(facts, together=together(data.loader.store, len(facts.code_of_token)))
+    return facts
 
 
 def _outcome_of_token(vocabulary: pl.DataFrame, outcomes: list[str], task: dict[str, Any]) -> torch.Tensor:
@@ -139,9 +185,24 @@ def _sex_of_token(vocabulary: pl.DataFrame) -> torch.Tensor:
     return torch.tensor([stated.index(code) if code in stated else -1 for code in codes])
 
 
+def _kind_of_token(vocabulary: pl.DataFrame) -> torch.Tensor:
+    first = vocabulary[CODE].str.split(SEPARATOR).list.first()
+    kinds = [
+        KINDS_OF_CODES.get(one, "measurement" if edges is not None else "other")
+        for one, edges in zip(first.to_list(), vocabulary[EDGES].to_list(), strict=True)
+    ]
+    return torch.tensor([KINDS.index(kind) for kind in kinds])
+
+
 def _sized(model: Component, data: Data) -> Settings:
-    sizes = {"n_tokens": len(data.facts.outcome_of_token), "n_outcomes": len(data.facts.prevalence)}
-    return model.config("models").model_copy(update=sizes)
+    sizes = {
+        "n_tokens": len(data.facts.outcome_of_token),
+        "n_outcomes": len(data.facts.prevalence),
+        "n_concepts": data.ontology.n_concepts,
+    }
+    settings = model.config("models")
+    known = type(settings).model_fields
+    return settings.model_copy(update={name: size for name, size in sizes.items() if name in known})
 
 
 def _learn(
@@ -150,7 +211,7 @@ def _learn(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_model(name, settings)
-    network.use(data.facts)
+    network.use(facts_for(network, data))
     if network.fits:
         started = time.monotonic()
         order = np.random.default_rng(seed).permutation(data.train)
