@@ -1,45 +1,110 @@
+"""Attention within packed histories, against one token and one head at a time."""
+
+from typing import get_args
+
+import pytest
 import torch
 
-from attending.nn.attention import attend, layout
-from histories import random_batch
+from attending.batch import Batch
+from attending.nn.attention import Fading, Sees, attend, layout
+from histories import batch_of, random_batch
+
+WAYS = get_args(Sees)
 
 
-def naive(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, batch, directed: bool) -> torch.Tensor:
+def naive(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    batch: Batch,
+    sees: str,
+    fading: Fading | None = None,
+) -> torch.Tensor:
     """Attention one token, one head at a time."""
     out = torch.zeros_like(value)
-    subject, visit = batch.subject_of_token, batch.visit_of_token
-    n_back = query.shape[1] // 2
+    subject, visit, n_heads = batch.subject_of_token, batch.visit_of_token, query.shape[1]
+    order = torch.arange(len(query))
     for token in range(len(query)):
-        for head in range(query.shape[1]):
+        for head in range(n_heads):
+            way = sees if sees != "both" else ("past" if head < n_heads // 2 else "future")
             seen = subject == subject[token]
-            if directed:
-                seen &= visit <= visit[token] if head < n_back else visit >= visit[token]
+            if way == "past":
+                seen &= visit <= visit[token]
+            elif way == "future":
+                seen &= visit >= visit[token]
+            elif way == "before":
+                seen &= order <= token
             scores = key[seen, head] @ query[token, head] / query.shape[2] ** 0.5
+            if fading is not None:
+                scores = scores - fading.slopes[head] * (fading.days[seen] - fading.days[token]).abs()
             out[token, head] = torch.softmax(scores, 0) @ value[seen, head]
     return out
 
 
-def test_attention_in_blocks_equals_one_token_at_a_time() -> None:
+@pytest.mark.parametrize("sees", WAYS)
+@pytest.mark.parametrize("fades", [False, True])
+def test_attention_in_blocks_equals_one_token_at_a_time(sees: Sees, fades: bool) -> None:
     batch = random_batch(7, seed=2)
     torch.manual_seed(0)
     query, key, value = torch.randn(3, len(batch.tokens), 4, 8)
-    blocks = layout(batch.token_offsets, batch.visit_of_token)
-    for directed in (False, True):
-        found = attend(query, key, value, blocks, directed=directed)
-        torch.testing.assert_close(found, naive(query, key, value, batch, directed), atol=1e-5, rtol=1e-5)
+    fading = Fading(batch.days, torch.tensor([0.1, 0.01, 0.001, 0.0])) if fades else None
+    found = attend(
+        query, key, value, layout(batch.token_offsets, batch.visit_of_token), sees=sees, fading=fading
+    )
+    expected = naive(query, key, value, batch, sees, fading)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_a_block_wastes_little_on_padding_and_holds_each_token_once() -> None:
+@pytest.mark.parametrize("sees", WAYS)
+def test_without_visits_every_token_is_its_own(sees: Sees) -> None:
+    batch = random_batch(7, seed=2)
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, len(batch.tokens), 2, 4)
+    alone = layout(batch.token_offsets, torch.arange(len(batch.tokens)))
+    torch.testing.assert_close(
+        attend(query, key, value, layout(batch.token_offsets), sees=sees),
+        attend(query, key, value, alone, sees=sees),
+    )
+
+
+def test_a_layout_holds_each_token_once_and_its_order_can_be_undone() -> None:
     batch = random_batch(200, seed=3, max_visits=12)
-    blocks = layout(batch.token_offsets, batch.visit_of_token)
-    places = torch.cat([block.place[block.real] for block in blocks])
-    assert sorted(places.tolist()) == list(range(len(batch.tokens)))
-    assert sum(block.real.numel() for block in blocks) < 1.6 * len(batch.tokens)
+    laid = layout(batch.token_offsets, batch.visit_of_token)
+    assert laid.order is not None
+    assert sorted(laid.order.tolist()) == list(range(len(batch.tokens)))
+    assert sum(block.n * block.length for block in laid.blocks) == len(batch.tokens)
+    assert len({block.length for block in laid.blocks}) == len(laid.blocks)
+    assert torch.equal(laid.unsort(laid.sort(batch.tokens)), batch.tokens)
+    assert torch.equal(laid.sorted.sort(batch.tokens), batch.tokens)
 
 
-def test_padding_gives_no_gradient_that_is_not_finite() -> None:
-    batch = random_batch(9, seed=4)
-    query, key, value = (torch.randn(len(batch.tokens), 2, 4, requires_grad=True) for _ in range(3))
-    blocks = layout(batch.token_offsets, batch.visit_of_token)
-    attend(query, key, value, blocks, directed=True).square().sum().backward()
+def test_a_stack_may_sort_once() -> None:
+    batch = random_batch(9, seed=5)
+    query, key, value = torch.randn(3, len(batch.tokens), 2, 4)
+    laid = layout(batch.token_offsets, batch.visit_of_token)
+    sides = [laid.sort(one) for one in (query, key, value)]
+    once = laid.unsort(attend(*sides, laid.sorted, sees="both"))
+    assert torch.equal(once, attend(query, key, value, laid, sees="both"))
+
+
+@pytest.mark.parametrize("sees", WAYS)
+def test_empty_histories_and_no_tokens_are_safe(sees: Sees) -> None:
+    nothing = batch_of([[], [(0.0, [])]])
+    laid = layout(nothing.token_offsets, nothing.visit_of_token)
+    empty = torch.zeros(0, 2, 4)
+    assert attend(empty, empty, empty, laid, sees=sees).shape == (0, 2, 4)
+    batch = batch_of([[], [(3.0, [1, 2]), (2.0, []), (1.0, [3])], [], [(0.0, [4])]])
+    query, key, value = (torch.randn(4, 2, 4, requires_grad=True) for _ in range(3))
+    found = attend(query, key, value, layout(batch.token_offsets, batch.visit_of_token), sees=sees)
+    torch.testing.assert_close(found[3], value[3])
+    found.square().sum().backward()
     assert all(bool(torch.isfinite(one.grad).all()) for one in (query, key, value) if one.grad is not None)
+
+
+@pytest.mark.parametrize("sees", WAYS)
+def test_a_history_of_five_thousand_events_is_safe(sees: Sees) -> None:
+    batch = batch_of([[(5000.0 - event, [event % 40]) for event in range(5000)], [(0.0, [1])]])
+    value = torch.randn(5001, 2, 4)
+    fading = Fading(batch.days, torch.tensor([0.1, 0.01]))
+    laid = layout(batch.token_offsets, batch.visit_of_token)
+    assert bool(torch.isfinite(attend(value, value, value, laid, sees=sees, fading=fading)).all())

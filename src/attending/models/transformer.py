@@ -27,7 +27,7 @@ from torch.nn.functional import rms_norm, silu
 from attending.batch import Batch, Facts, Output
 from attending.errors import ConfigError
 from attending.nn import interface
-from attending.nn.attention import Block, attend, layout
+from attending.nn.attention import Layout, attend, layout
 from attending.nn.packed import bag, multi_hot, segment_sum, token_weights
 from attending.nn.time import rotary_frequencies, rotate, time_features
 
@@ -128,12 +128,12 @@ class Layer(nn.Module):
         self.frequencies = nn.Buffer(rotary_frequencies(width // config.n_heads), persistent=False)
 
     def forward(
-        self, x: Float[Tensor, "token width"], days: Float[Tensor, " token"], blocks: list[Block]
+        self, x: Float[Tensor, "token width"], days: Float[Tensor, " token"], blocks: Layout
     ) -> Float[Tensor, "token width"]:
         """Return the tokens after attending to their history and thinking for themselves."""
         q, k, v = self.inputs(self.norm(x)).view(len(x), 3, self.n_heads, -1).unbind(1)
         q, k = rms_norm(q, q.shape[-1:]) * self.temperature / q.shape[-1] ** 0.5, rms_norm(k, k.shape[-1:])
         q, k = rotate(q, days, self.frequencies), rotate(k, days, self.frequencies)
-        x = x + self.dropout(self.output(attend(q, k, v, blocks, directed=True).flatten(1)))
+        x = x + self.dropout(self.output(attend(q, k, v, blocks, sees="both").flatten(1)))
         gate, up = self.gate(self.feed_norm(x)).chunk(2, dim=-1)
         return x + self.dropout(self.down(silu(gate) * up))

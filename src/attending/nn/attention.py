@@ -1,88 +1,185 @@
 """Attention within each history of a packed batch: `attend(q, k, v, layout)`.
 
-Histories of similar length are laid side by side in blocks with little padding, each block one call of the fused
-kernel for each direction; the layout is made once a batch and serves every layer.
+Histories of one length are laid side by side, each length one call of the fused kernel, so nothing is padded and a
+mask is built only where a visit, or time, decides who sees whom. The layout is made once a batch and serves every
+layer. What a token sees of its own history is named:
 
-Directed attention (after the forward and backward masks of DiSAN, Shen et al., AAAI 2018): half of the heads look at
-the same visit and those before it, half at the same visit and those after it. Attention over a set cannot tell "A then
-B" from "B then A" but by what it learns of positions; a direction tells it at once.
+    all       everything
+    past      its own visit and those before it: a visit is a set, so its tokens see each other
+    future    its own visit and those after it
+    both      half of the heads look to the past, half to the future
+    before    itself and the tokens before it, in their order
+
+Both directions are those of DiSAN (Shen et al., AAAI 2018). Attention over a set cannot tell "A then B" from "B then
+A" but by what it learns of positions; a direction tells it at once. `fading` takes `slope · |days between|` off a
+score, ALiBi (Press et al., ICLR 2022) with time in the place of distance.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from attending.batch import mask_of_lengths
+Sees = Literal["all", "past", "future", "both", "before"]
 
-WASTE = 1.25  # a block holds at most this many places for each real token
-FEW = 256  # … unless it is this small, where one more call costs more than the padding
+LARGEST_BIAS = 2**25  # numbers of a bias that exist at once: heads of a long history take turns
+
+
+@dataclass(frozen=True)
+class Fading:
+    """What time takes off attention: `slopes[head] · |days between|`, slopes in 1/day, one for each head."""
+
+    days: Float[Tensor, " token"]
+    slopes: Float[Tensor, " heads"]
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some histories side by side.
+    """Histories of one length, side by side.
 
-    place     the packed position of each place
-    real      which places hold a token
-    past      which places each place may look at when it looks back: real ones of its own visit or before
-    future    … and when it looks ahead
+    visit     each token's visit
+    single    whether every token is its own visit
     """
 
-    place: Int64[Tensor, "history width"]
-    real: Bool[Tensor, "history width"]
-    past: Bool[Tensor, "history 1 width width"]
-    future: Bool[Tensor, "history 1 width width"]
+    n: int
+    length: int
+    visit: Int64[Tensor, "history length"]
+    single: bool
+
+    @cached_property
+    def past(self) -> Bool[Tensor, "history 1 length length"]:
+        """Which tokens (last axis) each token sees when it looks back."""
+        return (self.visit[:, None] <= self.visit[:, :, None])[:, None]
+
+    @cached_property
+    def future(self) -> Bool[Tensor, "history 1 length length"]:
+        """Which tokens each token sees when it looks ahead."""
+        return (self.visit[:, None] >= self.visit[:, :, None])[:, None]
 
 
-def layout(offsets: Int64[Tensor, " bounds"], visit: Int64[Tensor, " token"]) -> list[Block]:
-    """Group the histories of a packed batch into blocks of similar length; empty histories are in none."""
+@dataclass(frozen=True)
+class Layout:
+    """The histories of a batch, by length.
+
+    blocks    histories of one length; empty histories are in none
+    order     where each token of the blocks stands in the batch, absent where it is the batch's own order
+    inverse   where each token of the batch stands in the blocks
+    """
+
+    blocks: list[Block]
+    order: Int64[Tensor, " token"] | None
+    inverse: Int64[Tensor, " token"] | None
+
+    @property
+    def sorted(self) -> "Layout":
+        """The layout of tokens that are sorted already: a stack of layers sorts once, not in every layer."""
+        return replace(self, order=None, inverse=None)
+
+    def sort(self, items: Shaped[Tensor, " token *rest"]) -> Shaped[Tensor, " token *rest"]:
+        """Return the batch's items in the order of the blocks."""
+        return items if self.order is None else items.index_select(0, self.order)
+
+    def unsort(self, items: Shaped[Tensor, " token *rest"]) -> Shaped[Tensor, " token *rest"]:
+        """Return the blocks' items in the order of the batch."""
+        return items if self.inverse is None else items.index_select(0, self.inverse)
+
+
+def layout(offsets: Int64[Tensor, " bounds"], visit: Int64[Tensor, " token"] | None = None) -> Layout:
+    """Group the histories that start at `offsets` by length; `visit` never falls within a history."""
     lengths = offsets.diff()
-    order = torch.argsort(lengths, stable=True)
-    order = order[lengths[order] > 0]
-    sizes = lengths[order].tolist()
-    blocks, first, tokens = [], 0, 0
-    for position, size in enumerate(sizes):
-        places = (position - first + 1) * size
-        if position > first and places > WASTE * (tokens + size) and places > FEW:
-            blocks.append(_block(offsets, lengths, visit, order[first:position]))
-            first, tokens = position, 0
-        tokens += size
-    if first < len(sizes):
-        blocks.append(_block(offsets, lengths, visit, order[first:]))
-    return blocks
+    by_length = torch.argsort(lengths, stable=True)
+    sizes = lengths[by_length]
+    ends = sizes.cumsum(0)
+    place = torch.arange(int(offsets[-1]), device=offsets.device)
+    order = place + torch.repeat_interleave(offsets[:-1][by_length] - (ends - sizes), sizes)
+    visits = place if visit is None else visit[order]
+    blocks, first = [], 0
+    for length, same in groupby(sizes[sizes > 0].tolist()):
+        n = len(list(same))
+        own = visits[first : first + n * length].view(n, length)
+        blocks.append(Block(n, length, own, single=visit is None))
+        first += n * length
+    if torch.equal(order, place):
+        return Layout(blocks, None, None)
+    return Layout(blocks, order, torch.empty_like(order).scatter_(0, order, place))
 
 
 def attend(
     query: Float[Tensor, "token heads size"],
     key: Float[Tensor, "token heads size"],
     value: Float[Tensor, "token heads size"],
-    blocks: list[Block],
+    layout: Layout,
     *,
-    directed: bool = False,
+    sees: Sees = "all",
+    fading: Fading | None = None,
 ) -> Float[Tensor, "token heads size"]:
-    """Return softmax(q kᵀ / √size) v within each history; if `directed`, half of the heads look each way."""
-    out = torch.zeros_like(value)
-    n_back = query.shape[1] // 2
-    for block in blocks:
-        q, k, v = (part[block.place].transpose(1, 2) for part in (query, key, value))
-        if directed:
-            back = scaled_dot_product_attention(q[:, :n_back], k[:, :n_back], v[:, :n_back], block.past)
-            ahead = scaled_dot_product_attention(q[:, n_back:], k[:, n_back:], v[:, n_back:], block.future)
-            mixed = torch.cat([back, ahead], dim=1)
-        else:
-            mixed = scaled_dot_product_attention(q, k, v, block.real[:, None, None, :])
-        out = out.index_copy(0, block.place[block.real], mixed.transpose(1, 2)[block.real])
-    return out
+    """Return softmax(q kᵀ / √size − fading) v within each history, over what each token sees."""
+    if len(query) == 0:
+        return torch.zeros_like(value)
+    sizes = [block.n * block.length for block in layout.blocks]
+    queries, keys, values = (torch.split(layout.sort(one), sizes) for one in (query, key, value))
+    days = None if fading is None else torch.split(layout.sort(fading.days), sizes)
+    mixed = []
+    for i, block in enumerate(layout.blocks):
+        q, k, v = (
+            one[i].view(block.n, block.length, *one[i].shape[1:]).transpose(1, 2)
+            for one in (queries, keys, values)
+        )
+        fades = None
+        if fading is not None and days is not None:
+            fades = _Fades(_apart(days[i].view(block.n, block.length)), fading.slopes)
+        mixed.append(_look(q, k, v, block, sees, fades).transpose(1, 2).flatten(0, 1))
+    return layout.unsort(torch.cat(mixed))
 
 
-def _block(offsets: Tensor, lengths: Tensor, visit: Tensor, histories: Tensor) -> Block:
-    real = mask_of_lengths(lengths[histories], int(lengths[histories].max()))
-    first = offsets[:-1][histories][:, None]
-    place = torch.where(real, first + torch.arange(real.shape[1], device=offsets.device), first)
-    own, other = visit[place][:, None, :, None], visit[place][:, None, None, :]
-    present = real[:, None, None, :]
-    padding = ~real[:, None, :, None]  # a place without a token looks everywhere: its answer is thrown away
-    return Block(place, real, present & ((other <= own) | padding), present & ((other >= own) | padding))
+@dataclass(frozen=True)
+class _Fades:
+    """Days between the tokens of a block's histories, and each head's slope."""
+
+    apart: Float[Tensor, "history 1 length length"]
+    slopes: Float[Tensor, " heads"]
+
+    def of(self, heads: slice) -> "_Fades":
+        return replace(self, slopes=self.slopes[heads])
+
+    def bias(self, mask: Bool[Tensor, "*rest length length"] | None, like: Tensor) -> Tensor:
+        bias = -self.slopes[:, None, None] * self.apart
+        return (bias if mask is None else bias.masked_fill(~mask, -torch.inf)).to(like.dtype)
+
+
+def _look(
+    q: Tensor, k: Tensor, v: Tensor, block: Block, sees: Sees, fades: _Fades | None
+) -> Float[Tensor, "history heads length size"]:
+    """Attend within the histories of a block, all heads one way or half of them each way."""
+    if sees == "both":
+        n_past = q.shape[1] // 2
+        ways: list[tuple[Sees, slice]] = [("past", slice(0, n_past)), ("future", slice(n_past, None))]
+        halves = [
+            _look(q[:, half], k[:, half], v[:, half], block, way, fades.of(half) if fades else None)
+            for way, half in ways
+        ]
+        return torch.cat(halves, dim=1)
+    causal = sees == "before" or (sees == "past" and block.single)
+    if fades is None:
+        mask = None if causal or sees == "all" else getattr(block, sees)
+        return scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
+    if sees == "before":
+        mask = torch.ones(block.length, block.length, dtype=torch.bool, device=q.device).tril()
+    else:
+        mask = None if sees == "all" else getattr(block, sees)
+    at_once = max(LARGEST_BIAS // fades.apart.numel(), 1)
+    turns = [slice(first, first + at_once) for first in range(0, q.shape[1], at_once)]
+    heads = [
+        scaled_dot_product_attention(q[:, one], k[:, one], v[:, one], fades.of(one).bias(mask, q))
+        for one in turns
+    ]
+    return torch.cat(heads, dim=1)
+
+
+def _apart(days: Float[Tensor, "history length"]) -> Float[Tensor, "history 1 length length"]:
+    return (days[:, None, :] - days[:, :, None]).abs()[:, None]
