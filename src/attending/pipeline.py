@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from attending import config as settings
+from attending import registry
 from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, writing
 from attending.config import Component
 from attending.engine.choose import choose
@@ -159,18 +160,41 @@ class Study:
         )
 
     def train(self, name: str) -> Manifest:
-        """Labels and tokens → a model."""
+        """Labels and tokens → a model, with the settings that a search found where the study searches."""
+        from attending.stages.search import applied, read_best
         from attending.stages.train import train
 
+        model, config = self.components[name], training(self.config, name)
+        if self._searches(name):
+            self.search(name)
+            model, config = applied(read_best(self.folder / "search" / name), model, config)
         return train(
             self.folder / "tokens",
             self.folder / "labels",
             self.model_folder(name),
-            model=self.components[name],
-            config=training(self.config, name),
+            model=model,
+            config=config,
             batching=self.config.batches,
             seed=self.config.seed,
         )
+
+    def search(self, name: str) -> Manifest:
+        """Labels and tokens → the settings of a model that the tuning split likes best."""
+        from attending.stages.search import Config, search
+
+        return search(
+            self.folder / "tokens",
+            self.folder / "labels",
+            self.folder / "search" / name,
+            model=self.components[name],
+            config=self.config.search or Config(),
+            training=training(self.config, name),
+            batching=self.config.batches,
+            seed=self.config.seed,
+        )
+
+    def _searches(self, name: str) -> bool:
+        return self.config.search is not None and not registry.load("models", name).Model.fits
 
     def predict(self, name: str) -> Manifest:
         """Model → predictions for the tuning and held-out samples."""

@@ -14,6 +14,7 @@ from attending.evaluate.config import Config as EvaluateConfig
 from attending.report.settings import ReportConfig
 from attending.simulate.config import Config as SimulateConfig
 from attending.stages.explain import Config as ExplainConfig
+from attending.stages.search import Config as SearchConfig
 from attending.tokens.vocabulary import Config as TokenConfig
 from attending.train.loop import Config as TrainConfig
 
@@ -38,6 +39,7 @@ class StudyConfig(Settings):
     truth           a simulator's truth, for the ceiling that no model can pass
     scheduler       a dask scheduler's address or file: table work runs on its workers
     train           how models are trained; `train_each: {transformer: {epochs: 5}}` differs for one of them
+    search          try settings of each model that the loop trains on the tuning split first: `search: {trials: 8}`
     models          what is trained, beside the baselines, which are always on unless `baselines: []` says otherwise
     """
 
@@ -64,6 +66,7 @@ class StudyConfig(Settings):
     baselines: tuple[Component, ...] = tuple(Component(name=name) for name in BASELINES)
     train: TrainConfig = TrainConfig()
     train_each: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    search: SearchConfig | None = None
     evaluate: EvaluateConfig = EvaluateConfig()
     explain: tuple[Explained, ...] = ()
     audit: AuditConfig = AuditConfig()
