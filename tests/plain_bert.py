@@ -1,0 +1,62 @@
+"""BERT's encoder in plain loops over NumPy arrays, one history at a time: the oracle of its family's models."""
+
+import math
+
+import numpy as np
+from torch import nn
+
+Weights = dict[str, np.ndarray]
+
+
+def weights_of(model: nn.Module) -> Weights:
+    """Return a model's weights by name."""
+    return {name: value.numpy() for name, value in model.state_dict().items()}
+
+
+def linear(w: Weights, name: str, x: np.ndarray) -> np.ndarray:
+    return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+
+
+def norm(w: Weights, name: str, x: np.ndarray) -> np.ndarray:
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / np.sqrt(x.var(-1, keepdims=True) + 1e-12) * w[f"{name}.weight"] + w[f"{name}.bias"]
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    return x * 0.5 * (1 + np.vectorize(math.erf)(x / 2**0.5))
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    raised = np.exp(x - x.max())
+    return raised / raised.sum()
+
+
+def encode(
+    w: Weights, name: str, x: np.ndarray, n_layers: int, n_heads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the states of one history, and the last layer's attention (head, looking, looked at)."""
+    size, attention = x.shape[1] // n_heads, np.zeros((n_heads, len(x), len(x)))
+    for layer in range(n_layers):
+        here, mixed = f"{name}.layers.{layer}", np.zeros_like(x)
+        query, key, value = np.split(linear(w, f"{here}.inputs", x), 3, axis=1)
+        for head in range(n_heads):
+            part = slice(head * size, (head + 1) * size)
+            for i in range(len(x)):
+                share = softmax(np.array([query[i, part] @ key[j, part] / size**0.5 for j in range(len(x))]))
+                mixed[i, part] = sum(share[j] * value[j, part] for j in range(len(x)))
+                attention[head, i] = share
+        x = norm(w, f"{here}.norm", x + linear(w, f"{here}.output", mixed))
+        x = norm(w, f"{here}.feed_norm", x + linear(w, f"{here}.down", gelu(linear(w, f"{here}.up", x))))
+    return x, attention
+
+
+def gaze(attention: np.ndarray, reader: int, items: list[int]) -> np.ndarray:
+    """Return how each head's attention from the reader is shared among the items, mean over heads."""
+    looks = attention[:, reader, items]
+    return (looks / looks.sum(1, keepdims=True)).mean(0)
+
+
+def code_head(w: Weights, name: str, x: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Return the logits of the vocabulary, decoded by a table."""
+    h = norm(w, f"{name}.norm", gelu(linear(w, f"{name}.transform", x)))
+    return h @ table.T + w[f"{name}.bias"]
