@@ -11,6 +11,7 @@ from attending.batch import Batch
 from attending.errors import ConfigError
 from attending.models.hitanet import EXAMPLE, Config, Model
 from histories import batch_of, random_batch
+from plain_layers import linear, softmax, transformer_layer, wave
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "hitanet.npz"
 
@@ -113,47 +114,8 @@ def plain_hitanet(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     return np.array(logits), np.array(weights)
 
 
-def transformer_layer(
-    w: dict[str, np.ndarray], name: str, x: list[np.ndarray], n_heads: int
-) -> list[np.ndarray]:
-    """One layer of the first Transformer."""
-    width = len(x[0])
-    size = width // n_heads
-    parts = [linear(w, f"{name}.inputs", one) for one in x]
-    q, k, v = ([one[start : start + width] for one in parts] for start in (0, width, 2 * width))
-    out = []
-    for i, one in enumerate(x):
-        heads = []
-        for start in range(0, width, size):
-            part = slice(start, start + size)
-            a = softmax([q[i][part] @ other[part] / np.sqrt(size) for other in k])
-            heads.append(sum(weight * other[part] for weight, other in zip(a, v, strict=True)))
-        y = normal(w, f"{name}.norm", one + linear(w, f"{name}.mixed", np.concatenate(heads)))
-        fed = linear(w, f"{name}.feed.down", np.maximum(linear(w, f"{name}.feed.up", y), 0))
-        out.append(normal(w, f"{name}.feed.norm", y + fed))
-    return out
-
-
-def linear(w: dict[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray:
-    return w[f"{name}.weight"] @ x + w[f"{name}.bias"]
-
-
-def normal(w: dict[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray:
-    return (x - x.mean()) / np.sqrt(x.var() + 1e-5) * w[f"{name}.weight"] + w[f"{name}.bias"]
-
-
 def light(w: dict[str, np.ndarray], name: str, days: float) -> np.ndarray:
     return 1 - np.tanh(linear(w, name, np.array([days / 180])) ** 2)
-
-
-def wave(place: int, width: int) -> np.ndarray:
-    rates = [place / 10000 ** (2 * (i // 2) / width) for i in range(width)]
-    return np.array([np.sin(rate) if i % 2 == 0 else np.cos(rate) for i, rate in enumerate(rates)])
-
-
-def softmax(scores: list[float] | np.ndarray) -> np.ndarray:
-    raised = np.exp(np.asarray(scores) - np.max(scores))
-    return raised / raised.sum()
 
 
 def test_time_alone_changes_the_weights() -> None:

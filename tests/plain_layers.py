@@ -1,0 +1,42 @@
+"""Common layers in plain NumPy, one item and one head at a time: `w` holds weights by name, items are rows."""
+
+import numpy as np
+
+
+def transformer_layer(
+    w: dict[str, np.ndarray], name: str, x: list[np.ndarray], n_heads: int
+) -> list[np.ndarray]:
+    """One layer of the first Transformer."""
+    width = len(x[0])
+    size = width // n_heads
+    parts = [linear(w, f"{name}.inputs", one) for one in x]
+    q, k, v = ([one[start : start + width] for one in parts] for start in (0, width, 2 * width))
+    out = []
+    for i, one in enumerate(x):
+        heads = []
+        for start in range(0, width, size):
+            part = slice(start, start + size)
+            a = softmax([q[i][part] @ other[part] / np.sqrt(size) for other in k])
+            heads.append(sum(share * other[part] for share, other in zip(a, v, strict=True)))
+        y = normal(w, f"{name}.norm", one + linear(w, f"{name}.mixed", np.concatenate(heads)))
+        fed = linear(w, f"{name}.feed.down", np.maximum(linear(w, f"{name}.feed.up", y), 0))
+        out.append(normal(w, f"{name}.feed.norm", y + fed))
+    return out
+
+
+def linear(w: dict[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray:
+    return w[f"{name}.weight"] @ x + w[f"{name}.bias"]
+
+
+def normal(w: dict[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray:
+    return (x - x.mean()) / np.sqrt(x.var() + 1e-5) * w[f"{name}.weight"] + w[f"{name}.bias"]
+
+
+def wave(place: int, width: int) -> np.ndarray:
+    rates = [place / 10000 ** (2 * (i // 2) / width) for i in range(width)]
+    return np.array([np.sin(rate) if i % 2 == 0 else np.cos(rate) for i, rate in enumerate(rates)])
+
+
+def softmax(scores: list[float] | np.ndarray) -> np.ndarray:
+    raised = np.exp(np.asarray(scores) - np.max(scores))
+    return raised / raised.sum()
