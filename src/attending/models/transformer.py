@@ -1,8 +1,8 @@
 """Transformer: bidirectional attention over code and time tokens, read out by one attention an outcome.
 
-The encoder follows the modern recipe: pre-norm with RMSNorm (Zhang and Sennrich 2019), SwiGLU (Shazeer 2020), rotary
-angles (Su et al. 2021) of continuous time in days instead of positions, as MOTOR (Steinberg et al., ICLR 2024) turns
-them by age, normalised queries and keys, no biases. Inputs of token j of a history:
+The encoder is the modern one of `nn.layers`: pre-norm, gated feed-forward, normalised queries and keys, and rotary
+angles of continuous time in days instead of positions, as MOTOR (Steinberg et al., ICLR 2024) turns them by age.
+Inputs of token j of a history:
 
     e_j = E[code_j] + value_j U[code_j] + A · (age, recency) + P[visits before the last]
 
@@ -22,14 +22,13 @@ the future; it is packed, so there is no padding to attend to.
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import rms_norm, silu
 
 from attending.batch import Batch, Facts, Output
-from attending.errors import ConfigError
 from attending.nn import interface
-from attending.nn.attention import Layout, attend, layout
+from attending.nn.attention import layout
+from attending.nn.layers import Encoder, check_heads
 from attending.nn.packed import bag, multi_hot, segment_sum, token_weights
-from attending.nn.time import rotary_frequencies, rotate, time_features
+from attending.nn.time import rotary_frequencies, time_features
 
 VISITS_TOLD_APART = 64
 FADING_DAYS = (60.0, 1500.0)
@@ -52,16 +51,20 @@ class Model(interface.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        if config.width % (2 * config.n_heads) or config.n_heads % 2:
-            raise ConfigError(
-                f"the 'width' of models.transformer must divide into n_heads even parts, n_heads being even; "
-                f"got width {config.width}, n_heads {config.n_heads}"
-            )
+        check_heads("transformer", config.width, config.n_heads, even=True)
         self.embedding = nn.Parameter(torch.randn(config.n_tokens, config.width) * 0.5)
         self.value = nn.Parameter(torch.zeros(config.n_tokens, config.width))
         self.time = nn.Linear(4, config.width, bias=False)
         self.recency = nn.Parameter(torch.randn(VISITS_TOLD_APART, config.width) * 0.1)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
+        self.encoder = Encoder(
+            width=config.width,
+            n_layers=config.n_layers,
+            n_heads=config.n_heads,
+            dropout=config.dropout,
+            frequencies=rotary_frequencies(config.width // config.n_heads),
+            sees="both",
+            normalised=True,
+        )
         self.query = nn.Parameter(torch.randn(config.n_outcomes, config.width) / config.width**0.5)
         self.read = nn.Parameter(torch.zeros(config.n_outcomes, config.width))
         self.memory = nn.Parameter(torch.zeros(len(FADING_DAYS), config.n_tokens, config.n_outcomes))
@@ -76,10 +79,7 @@ class Model(interface.Model):
     def forward(self, batch: Batch) -> Output:
         """Return the logits and the attention of the readout, averaged over outcomes."""
         x = self.dropout(self._embed(batch))
-        blocks = layout(batch.token_offsets, batch.visit_of_token)
-        for layer in self.layers:
-            x = layer(x, batch.days, blocks)
-        x = rms_norm(x, x.shape[-1:])
+        x = self.encoder(x, batch.days, layout(batch.token_offsets, batch.visit_of_token))
         return self._read(x, batch)
 
     def _embed(self, batch: Batch) -> Float[Tensor, "token width"]:
@@ -108,32 +108,3 @@ class Model(interface.Model):
             for table, faded in zip(self.memory, fading, strict=True)
         )
         return sum(bags, start=torch.zeros_like(self.bias))
-
-
-class Layer(nn.Module):
-    """Pre-norm attention and a gated feed-forward."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        width, hidden = config.width, 8 * config.width // 3
-        self.n_heads = config.n_heads
-        self.norm = nn.RMSNorm(width)
-        self.inputs = nn.Linear(width, 3 * width, bias=False)
-        self.output = nn.Linear(width, width, bias=False)
-        self.temperature = nn.Parameter(torch.full((config.n_heads, 1), (width / config.n_heads) ** 0.5))
-        self.feed_norm = nn.RMSNorm(width)
-        self.gate = nn.Linear(width, 2 * hidden, bias=False)
-        self.down = nn.Linear(hidden, width, bias=False)
-        self.dropout = nn.Dropout(config.dropout)
-        self.frequencies = nn.Buffer(rotary_frequencies(width // config.n_heads), persistent=False)
-
-    def forward(
-        self, x: Float[Tensor, "token width"], days: Float[Tensor, " token"], blocks: Layout
-    ) -> Float[Tensor, "token width"]:
-        """Return the tokens after attending to their history and thinking for themselves."""
-        q, k, v = self.inputs(self.norm(x)).view(len(x), 3, self.n_heads, -1).unbind(1)
-        q, k = rms_norm(q, q.shape[-1:]) * self.temperature / q.shape[-1] ** 0.5, rms_norm(k, k.shape[-1:])
-        q, k = rotate(q, days, self.frequencies), rotate(k, days, self.frequencies)
-        x = x + self.dropout(self.output(attend(q, k, v, blocks, sees="both").flatten(1)))
-        gate, up = self.gate(self.feed_norm(x)).chunk(2, dim=-1)
-        return x + self.dropout(self.down(silu(gate) * up))

@@ -1,10 +1,13 @@
-"""How time enters attention: rotary angles of continuous time, and smooth features of age and recency."""
+"""How time enters a model: rotary angles of continuous time, smooth features of age and recency, decays of memory."""
 
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Complex, Float
 from torch import Tensor
+
+from attending.batch import Batch
+from attending.nn.packed import segment_sum, visit_days
 
 SHORTEST_PERIOD_DAYS = 2.0
 LONGEST_PERIOD_DAYS = 365.25 * 40
@@ -16,19 +19,25 @@ def rotary_frequencies(size: int) -> Float[Tensor, " half"]:
     return 2 * math.pi / periods
 
 
-def rotate(
-    heads: Float[Tensor, "token heads size"],
-    days: Float[Tensor, " token"],
-    frequencies: Float[Tensor, " half"],
-) -> Float[Tensor, "token heads size"]:
-    """Turn each pair of dimensions by an angle that grows with time, so that q · k depends on the time between them.
+def turns(
+    times: Float[Tensor, " token"], frequencies: Float[Tensor, " half"]
+) -> Complex[Tensor, "token half"]:
+    """Return each token's turn of each pair of dimensions, e^{i · frequency · time}; made once for all layers."""
+    angle = times[:, None].to(frequencies.dtype) * frequencies
+    return torch.polar(torch.ones_like(angle), angle)
 
-    Su et al., "RoFormer", 2021, with days in the place of positions.
+
+def rotate(
+    heads: Float[Tensor, "token heads size"], turn: Complex[Tensor, "token half"]
+) -> Float[Tensor, "token heads size"]:
+    """Turn each pair of neighbouring dimensions, so that q · k depends on the time between them.
+
+    Su et al., "RoFormer", 2021, with time in the place of positions. A pair is a complex number: one product, in
+    float32 at least.
     """
-    angle = days[:, None] * frequencies
-    cosine, sine = angle.cos()[:, None], angle.sin()[:, None]
-    first, second = heads.chunk(2, dim=-1)
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+    exact = heads if heads.dtype == torch.float64 else heads.float()
+    pairs = torch.view_as_complex(exact.view(*exact.shape[:-1], exact.shape[-1] // 2, 2))
+    return torch.view_as_real(pairs * turn[:, None]).flatten(-2)
 
 
 def time_features(days: Float[Tensor, " token"], ages: Float[Tensor, " token"]) -> Float[Tensor, "token 4"]:
@@ -37,3 +46,25 @@ def time_features(days: Float[Tensor, " token"], ages: Float[Tensor, " token"]) 
     return torch.stack(
         [ages / 100, torch.log1p(ago.clamp(min=0)) / 8, torch.exp(-ago / 30), torch.exp(-ago / 365)], dim=1
     )
+
+
+def log_decay(days: Float[Tensor, " item"]) -> Float[Tensor, " item"]:
+    """Return 1 / log(e + days), the share of a short-term memory that outlives a gap: 1 after none, then ever slower.
+
+    Baytas et al., "Patient Subtyping via Time-Aware LSTM Networks", KDD 2017.
+    """
+    return 1 / torch.log(math.e + days)
+
+
+def known_from_birth(batch: Batch) -> Bool[Tensor, " visit"]:
+    """Say which visits hold static facts: the first of a history, where no event of it is later than birth."""
+    aged = segment_sum((batch.ages > 0).float(), batch.visit_of_token, batch.n_visits) > 0
+    first = torch.zeros_like(aged)
+    first[batch.subject_offsets[:-1][batch.subject_offsets.diff() > 0]] = True
+    return first & ~aged
+
+
+def visits_ago(batch: Batch) -> Float[Tensor, " visit"]:
+    """Return the days from each visit to the prediction; 0 for static facts, which hold all the time."""
+    days = visit_days(batch)
+    return torch.where(known_from_birth(batch), torch.zeros_like(days), -days)

@@ -1,0 +1,128 @@
+"""The modern transformer layer, against its equations in plain loops."""
+
+import numpy as np
+import pytest
+import torch
+
+from attending.batch import Batch
+from attending.errors import ConfigError
+from attending.nn.attention import layout
+from attending.nn.layers import EPSILON, Encoder, check_heads, normalise
+from attending.nn.time import rotary_frequencies
+from histories import batch_of, random_batch
+
+N_HEADS, WIDTH = 2, 8
+
+
+def encoder(sees: str, *, normalised: bool) -> Encoder:
+    torch.manual_seed(0)
+    made = Encoder(
+        width=WIDTH,
+        n_layers=2,
+        n_heads=N_HEADS,
+        dropout=0.0,
+        frequencies=rotary_frequencies(WIDTH // N_HEADS),
+        sees=sees,
+        normalised=normalised,
+    )
+    if normalised:
+        for layer in made.layers:
+            layer.temperature.data += torch.rand(N_HEADS, 1)
+    return made.double()
+
+
+def norm(x: np.ndarray) -> np.ndarray:
+    return x / np.sqrt((x**2).mean() + EPSILON)
+
+
+def turned(x: np.ndarray, time: float, frequencies: np.ndarray) -> np.ndarray:
+    out = np.empty_like(x)
+    for pair, frequency in enumerate(frequencies):
+        angle = frequency * time
+        a, b = x[2 * pair], x[2 * pair + 1]
+        out[2 * pair] = a * np.cos(angle) - b * np.sin(angle)
+        out[2 * pair + 1] = a * np.sin(angle) + b * np.cos(angle)
+    return out
+
+
+def plain(made: Encoder, x: np.ndarray, days: np.ndarray, batch: Batch, sees: str) -> np.ndarray:
+    """Restate the stack, one token and one head at a time."""
+    subject, visit = batch.subject_of_token.numpy(), batch.visit_of_token.numpy()
+    frequencies, size = made.frequencies.numpy(), WIDTH // N_HEADS
+    for layer in made.layers:
+        w = {name: value.detach().numpy() for name, value in layer.named_parameters()}
+        heads = [(w["inputs.weight"] @ norm(row)).reshape(3, N_HEADS, size) for row in x]
+        after = []
+        for i in range(len(x)):
+            read = []
+            for head in range(N_HEADS):
+                seen = [
+                    j
+                    for j in range(len(x))
+                    if subject[j] == subject[i]
+                    and (
+                        sees == "all"
+                        or (sees == "before" and j <= i)
+                        or (sees == "past" and visit[j] <= visit[i])
+                    )
+                ]
+                scores = []
+                for j in seen:
+                    q, k = heads[i][0, head], heads[j][1, head]
+                    if "temperature" in w:
+                        q, k = norm(q) * w["temperature"][head, 0], norm(k)
+                    q, k = turned(q, days[i], frequencies), turned(k, days[j], frequencies)
+                    scores.append(q @ k / np.sqrt(size))
+                raised = np.exp(np.array(scores) - max(scores))
+                read.append(
+                    sum(a * heads[j][2, head] for a, j in zip(raised / raised.sum(), seen, strict=True))
+                )
+            mixed = x[i] + w["output.weight"] @ np.concatenate(read)
+            gate, up = w["gate.weight"] @ norm(mixed), w["up.weight"] @ norm(mixed)
+            after.append(mixed + w["down.weight"] @ (gate / (1 + np.exp(-gate)) * up))
+        x = np.array(after)
+    return np.array([norm(row) for row in x])
+
+
+@pytest.mark.parametrize("sees", ["all", "past", "before"])
+@pytest.mark.parametrize("normalised", [False, True])
+def test_a_stack_matches_its_equations_in_plain_loops(sees: str, normalised: bool) -> None:
+    made, batch = encoder(sees, normalised=normalised), random_batch(5, seed=2)
+    days, x = batch.days.double(), torch.randn(len(batch.tokens), WIDTH, dtype=torch.float64)
+    with torch.no_grad():
+        found = made(x, days, layout(batch.token_offsets, batch.visit_of_token)).numpy()
+    np.testing.assert_allclose(found, plain(made, x.numpy(), days.numpy(), batch, sees), atol=1e-10)
+
+
+def test_only_the_time_between_tokens_matters() -> None:
+    made, batch = encoder("all", normalised=True), random_batch(5, seed=3)
+    x, laid = torch.randn(len(batch.tokens), WIDTH, dtype=torch.float64), layout(batch.token_offsets)
+    with torch.no_grad():
+        here = made(x, batch.days.double(), laid)
+        torch.testing.assert_close(made(x, batch.days.double() - 100, laid), here, atol=1e-9, rtol=0)
+        assert float((made(x, batch.days.double() * 2, laid) - here).abs().max()) > 1e-3
+
+
+def test_no_tokens_pass_through() -> None:
+    nothing = batch_of([[], [(0.0, [])]])
+    made = encoder("both", normalised=True).float()
+    assert made(torch.zeros(0, WIDTH), nothing.days, layout(nothing.token_offsets)).shape == (0, WIDTH)
+
+
+def test_the_norm_has_the_right_gradient() -> None:
+    x = torch.randn(3, 2, 5, dtype=torch.float64, requires_grad=True)
+    expected = torch.nn.functional.rms_norm(x, (5,), eps=EPSILON)
+    torch.testing.assert_close(normalise(x), expected)
+    assert torch.autograd.gradcheck(normalise, x)
+    zeros = torch.zeros(2, 4, requires_grad=True)
+    normalise(zeros).sum().backward()
+    assert zeros.grad is not None
+    assert bool(torch.isfinite(zeros.grad).all())
+
+
+def test_widths_that_do_not_divide_are_refused() -> None:
+    check_heads("decoder", 12, 3)
+    with pytest.raises(ConfigError, match="must divide into n_heads even parts; got width 10, n_heads 2"):
+        check_heads("decoder", 10, 2)
+    with pytest.raises(ConfigError, match="n_heads being even"):
+        check_heads("transformer", 12, 3, even=True)
