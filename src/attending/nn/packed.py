@@ -78,9 +78,12 @@ def run(
     *,
     backwards: bool = False,
 ) -> Float[Tensor, "item hidden"]:
-    """Run a recurrence over each segment and return its state at each item, in the items' own order."""
+    """Run a recurrence over each segment and return its state at each item, in the items' own order.
+
+    A bidirectional one gives both directions' states side by side: what it read up to the item, and from its end.
+    """
     if len(items) == 0:
-        return items.new_zeros(0, recurrence.hidden_size)
+        return items.new_zeros(0, recurrence.hidden_size * (2 if recurrence.bidirectional else 1))
     packed, source = pack(items, offsets, backwards=backwards)
     states = recurrence(packed)[0].data
     return torch.zeros_like(states).index_copy(0, source, states)
