@@ -1,0 +1,83 @@
+"""T-LSTM: an LSTM whose memory is split at every visit; its short-term part fades with the time since the last one.
+
+Baytas, Xiao, Zhang, Wang, Jain, Zhou: "Patient Subtyping via Time-Aware LSTM Networks", KDD 2017. For visits
+x_1 … x_T of a history and the days d_t from visit t − 1 to visit t (d_1 = 0), with h_0 = c_0 = 0:
+
+    s_t = tanh(W_d c_{t-1} + b_d)                          the short-term part of the memory
+    c*_t = c_{t-1} − s_t + g(d_t) s_t                      … fades, g(d) = 1 / log(e + d); the long-term part stays
+    [f, i, o, z] = W (W_emb x_t) + U h_{t-1} + b
+    c_t = σ(f) c*_t + σ(i) tanh(z),   h_t = σ(o) tanh(c_t)
+    logits = W_o h_T + b_o
+
+Notable: what does not depend on the state, W W_emb x_t + b and g, is computed for all visits of the batch at once; the
+loop over steps that is left does two small products, over the histories that are still that long.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attending.batch import Batch, Output
+from attending.nn import interface
+from attending.nn.packed import bag, last, multi_hot, pack, token_weights, visit_gaps
+from attending.nn.time import log_decay
+
+
+class Config(interface.ModelConfig):
+    """Settings of T-LSTM; widths of the visit embedding and of the memory."""
+
+    width: int = 128
+    width_state: int = 128
+    dropout: float = 0.2
+
+
+EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, width_state=16, dropout=0.0)
+
+
+class Model(interface.Model):
+    """T-LSTM over packed histories."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.embedding = nn.Parameter(torch.randn(config.n_tokens, config.width) / config.width**0.5)
+        self.inputs = nn.Linear(config.width, 4 * config.width_state)
+        self.recurrent = nn.Linear(config.width_state, 4 * config.width_state, bias=False)
+        self.short_term = nn.Linear(config.width_state, config.width_state)
+        self.output = nn.Linear(config.width_state, config.n_outcomes)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, batch: Batch) -> Output:
+        """Return the logits read from each history's last state."""
+        codes = bag(self.embedding, batch, token_weights(batch, multi_hot(batch)), batch.visit_offsets)
+        projected = self.inputs(self.dropout(codes))
+        lost = 1 - log_decay(visit_gaps(batch))
+        states = self._run(torch.cat([projected, lost[:, None]], 1), batch)
+        return Output(logits=self.output(self.dropout(last(states, batch.subject_offsets))))
+
+    def _run(
+        self, inputs: Float[Tensor, "visit gates_and_loss"], batch: Batch
+    ) -> Float[Tensor, "visit state"]:
+        """Return h at each visit; `inputs` holds the gates' share of the visit, then the share of s that is lost."""
+        if len(inputs) == 0:
+            return inputs.new_zeros(0, self.recurrent.in_features)
+        packed, source = pack(inputs, batch.subject_offsets)
+        hidden = memory = inputs.new_zeros(int(packed.batch_sizes[0]), self.recurrent.in_features)
+        states = []
+        for now in torch.split(packed.data, packed.batch_sizes.tolist()):
+            hidden, memory = self._step(now, hidden[: len(now)], memory[: len(now)])
+            states.append(hidden)
+        ordered = torch.cat(states)
+        return torch.zeros_like(ordered).index_copy(0, source, ordered)
+
+    def _step(
+        self,
+        inputs: Float[Tensor, "history gates_and_loss"],
+        hidden: Float[Tensor, "history state"],
+        memory: Float[Tensor, "history state"],
+    ) -> tuple[Float[Tensor, "history state"], Float[Tensor, "history state"]]:
+        gates, lost = inputs[:, :-1] + self.recurrent(hidden), inputs[:, -1:]
+        kept = memory - lost * torch.tanh(self.short_term(memory))
+        width = hidden.shape[1]
+        forget, let_in, let_out = torch.sigmoid(gates[:, : 3 * width]).chunk(3, dim=1)
+        memory = forget * kept + let_in * torch.tanh(gates[:, 3 * width :])
+        return let_out * torch.tanh(memory), memory
