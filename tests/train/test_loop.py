@@ -16,7 +16,9 @@ from attending.data.batches import Config as BatchConfig
 from attending.data.batches import Loader
 from attending.errors import ModelError
 from attending.models.retain import EXAMPLE
-from attending.train.loop import Config, Position, Run, schedule
+from attending.train.loop import Config, Run
+from attending.train.optimizer import schedule
+from attending.train.state import Position
 from stores import random_store
 
 ROOT = Path(__file__).parent.parent
@@ -88,10 +90,10 @@ def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, stop_after: int) 
 def interrupt_after(n_steps: int, run: Run) -> None:
     step = Run._step
 
-    def stop(self: Run, optimizer, batch, at: Position, *, progress: float) -> None:
+    def stop(self: Run, learner, made, at: Position, log, *, progress: float) -> None:
         if at.step >= n_steps:
             raise KeyboardInterrupt
-        step(self, optimizer, batch, at, progress=progress)
+        step(self, learner, made, at, log, progress=progress)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "_step", stop)

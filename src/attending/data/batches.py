@@ -26,6 +26,7 @@ SECONDS_A_YEAR = 31_557_600.0
 GROUP = 64  # batches that are sorted by length together
 
 T = TypeVar("T")
+Made = TypeVar("Made")
 Positions = NDArray[np.int64]
 
 
@@ -135,9 +136,9 @@ def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.concatenate([[True], values[1:] != values[:-1]])[: len(values)]
 
 
-def ahead(make: Callable[[T], Batch], plan: Sequence[T], depth: int = 4) -> Iterator[Batch]:
+def ahead(make: Callable[[T], Made], plan: Sequence[T], depth: int = 4) -> Iterator[Made]:
     """Yield `make(item)` for each item of the plan, made by a thread that runs ahead."""
-    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
+    ready: queue.Queue[Made | BaseException | None] = queue.Queue(depth)
     stopped = threading.Event()
 
     def work() -> None:
