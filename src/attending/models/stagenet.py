@@ -1,0 +1,139 @@
+"""StageNet: a recurrence that knows when a disease enters a new stage, and reads the past in the light of its stage.
+
+Gao, Xiao, Wang, Tang, Glass, Sun: "StageNet: Stage-Aware Neural Networks for Health Risk Prediction", WWW 2020. A step
+is a visit, or an hour of one (`step_hours` of the batches). With x_t the sum of the embeddings of its codes, Δ_t the time
+since the step before (here log(1 + days)), and the state in `levels` equal parts, part 1 the first to be forgotten:
+
+    f̃_t, ĩ_t, f, i, o, c̃ = W [x_t; Δ_t] + U h_{t-1} + b
+    f̃_t = cumax(f̃_t) left to right,  ĩ_t = cumax(ĩ_t) right to left      one number a level: soft steps
+    ω_t = f̃_t ĩ_t                                                          where old and new overlap
+    c_t = ω_t (σ(f) c_{t-1} + σ(i) tanh c̃) + (f̃_t − ω_t) c_{t-1} + (ĩ_t − ω_t) tanh c̃,     h_t = σ(o) tanh c_t
+    s_t = 1 − mean f̃_t                                                     how far the stage moved
+    a = softmax over the last K steps k of  Σ_{j ≤ k} s_j                  later stages weigh more
+    u_k = a_k h_k,   θ = σ(W_r ReLU(W_s mean_k u_k)),   logits = W_o (θ ⊙ Conv_K(u) + h_T) + b_o
+
+Notable: the window is taken at the one step that is read, the last. What does not wait for the state is computed for
+all steps before the loop, and stages after it. `strict="authors"` fills a window that reaches back before the first
+step with states of zero, which take weight, as the released code does; the paper's form attends to steps that exist.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from attending.batch import Batch, Output
+from attending.nn import interface
+from attending.nn.gates import cumax
+from attending.nn.grid import grid, steps
+from attending.nn.packed import visit_gaps
+from attending.nn.steps import StepEmbedding
+
+
+class Config(interface.ModelConfig):
+    """Settings of StageNet.
+
+    width         of a step's embedding
+    width_level   of one level of the state, which has `levels` of them
+    window        how many steps, up to the last, are read in the light of their stage
+    """
+
+    width: int = 128
+    width_level: int = 64
+    levels: int = 3
+    window: int = 10
+    dropout: float = 0.2
+    strict: Literal["paper", "authors"] = "paper"
+
+
+EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, width_level=8, window=4, dropout=0.0)
+
+
+class Model(interface.Model):
+    """StageNet over packed histories."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        width_state = config.levels * config.width_level
+        self.embed = StepEmbedding(config.n_tokens, config.width)
+        self.inputs = nn.Linear(config.width + 1, 2 * config.levels + 4 * width_state)
+        self.recurrent = nn.Linear(width_state, 2 * config.levels + 4 * width_state, bias=False)
+        self.scale = nn.Linear(width_state, max(width_state // 6, 1))
+        self.rescale = nn.Linear(max(width_state // 6, 1), width_state)
+        self.convolution = nn.Linear(config.window * width_state, width_state)
+        self.output = nn.Linear(width_state, config.n_outcomes)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, batch: Batch) -> Output:
+        """Return the logits and the weights of the last window."""
+        x = self.dropout(self.embed(batch))
+        states, distances = self._recur(x, visit_gaps(batch).log1p(), batch.subject_offsets)
+        start, end = batch.subject_offsets[:-1], batch.subject_offsets[1:]
+        progress, weights, window = self._progress(states, distances, end - 1, start)
+        attention = weights.new_zeros(batch.n_visits).index_add(0, window.flatten(), weights.flatten())
+        return Output(logits=self.output(self.dropout(progress)), visit_attention=attention)
+
+    def _recur(
+        self,
+        x: Float[Tensor, "visit width"],
+        gaps: Float[Tensor, " visit"],
+        offsets: Int64[Tensor, " bounds"],
+    ) -> tuple[Float[Tensor, "visit state"], Float[Tensor, " visit"]]:
+        """Return the state at each step and how far the stage moved there; in the precision of the weights."""
+        weight, levels = self.recurrent.weight, self.config.levels
+        with torch.autocast(x.device.type, enabled=False):
+            projected = self.inputs(torch.cat([x, gaps[:, None]], 1).to(weight.dtype))
+            places = grid(offsets)
+            h = projected.new_zeros(max(places.sizes, default=0), weight.shape[1])
+            cell = h.view(len(h), levels, -1)
+            states, masters = [h[:0]], [projected[:0, : 2 * levels]]
+            for z in steps(projected, places):
+                if len(z) < len(h):
+                    h, cell = h[: len(z)], cell[: len(z)]
+                h, cell, master = self._step(torch.addmm(z, h, weight.T), cell)
+                states.append(h)
+                masters.append(master)
+            distances = 1 - cumax(torch.cat(masters)[:, :levels]).mean(1)
+        return torch.cat(states)[places.cell], distances[places.cell]
+
+    def _step(
+        self, z: Float[Tensor, "alive gates"], cell: Float[Tensor, "alive level width"]
+    ) -> tuple[
+        Float[Tensor, "alive state"], Float[Tensor, "alive level width"], Float[Tensor, "alive masters"]
+    ]:
+        n, levels, width = cell.shape
+        master, gates, candidate = z.split([2 * levels, 3 * levels * width, levels * width], 1)
+        forget, keep = cumax(master.view(n, 2, levels)).unbind(1)
+        keep = keep.flip(1)  # its gates are stored from right to left, in the order in which they are summed
+        overlap = (forget * keep)[..., None]
+        f, i, o = gates.sigmoid().view(n, 3, levels, width).unbind(1)
+        old = torch.addcmul(forget[..., None] - overlap, overlap, f)
+        new = torch.addcmul(keep[..., None] - overlap, overlap, i)
+        cell = torch.addcmul(old * cell, new, candidate.view(n, levels, width).tanh())
+        return (o * cell.tanh()).flatten(1), cell, master
+
+    def _progress(
+        self,
+        states: Float[Tensor, "visit state"],
+        distances: Float[Tensor, " visit"],
+        at: Int64[Tensor, " query"],
+        start: Int64[Tensor, " query"],
+    ) -> tuple[Float[Tensor, "query state"], Float[Tensor, "query window"], Int64[Tensor, "query window"]]:
+        """Return what is read at the visits `at` of histories that begin at `start`, and the window and its weights."""
+        window = at[:, None] + torch.arange(1 - self.config.window, 1, device=at.device)
+        real = window >= start[:, None]
+        window = window.clamp(min=0)
+        if len(states) == 0:
+            states, distances = states.new_zeros(1, states.shape[1]), distances.new_zeros(1)
+        recent = states[window] * real[..., None]
+        progress = (distances[window] * real).cumsum(1)
+        if self.config.strict == "paper":
+            progress = progress.masked_fill(~real, torch.finfo(progress.dtype).min)
+        weights = progress.softmax(1)
+        recent = weights[..., None] * recent
+        theme = torch.sigmoid(self.rescale(torch.relu(self.scale(recent.mean(1)))))
+        now = states[window[:, -1]] * real[:, -1:]
+        read = theme * self.convolution(recent.flatten(1)) + self.dropout(now)
+        return read, weights * real, window

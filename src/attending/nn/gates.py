@@ -1,0 +1,27 @@
+"""Gates that share out: soft steps that only rise, and a softmax that can say exactly zero."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def cumax(scores: Float[Tensor, "*rest level"]) -> Float[Tensor, "*rest level"]:
+    """Return the running sum of the softmax over the last dimension: a soft step from near 0 up to 1.
+
+    Shen, Tan, Sordoni, Courville: "Ordered Neurons", ICLR 2019.
+    """
+    return scores.softmax(-1).cumsum(-1)
+
+
+def sparsemax(scores: Float[Tensor, "*rest item"]) -> Float[Tensor, "*rest item"]:
+    """Return the point of the simplex that is nearest to the scores, over the last dimension: max(scores − τ, 0).
+
+    τ makes the items sum to 1; with the scores sorted falling, the first k are positive, k being the largest number
+    with 1 + k s_k > s_1 + … + s_k, and τ = (s_1 + … + s_k − 1) / k. Martins and Astudillo, ICML 2016.
+    """
+    falling = scores.sort(-1, descending=True).values
+    total = falling.cumsum(-1)
+    rank = torch.arange(1, scores.shape[-1] + 1, device=scores.device)
+    n_positive = (1 + rank * falling > total).sum(-1, keepdim=True)
+    threshold = (total.gather(-1, n_positive - 1) - 1) / n_positive
+    return (scores - threshold).clamp(min=0)

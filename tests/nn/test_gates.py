@@ -1,0 +1,39 @@
+"""Gates that share out, against their definitions."""
+
+import numpy as np
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from attending.nn.gates import cumax, sparsemax
+
+
+def test_cumax_rises_from_above_zero_to_one() -> None:
+    steps = cumax(torch.randn(50, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
+    assert bool((steps.diff(dim=-1) > 0).all())
+    torch.testing.assert_close(steps[:, -1], torch.ones(50, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sparsemax_is_the_nearest_point_of_the_simplex(seed: int) -> None:
+    """Found independently: the threshold by bisection."""
+    scores = 2 * np.random.default_rng(seed).normal(size=(30, 7))
+    found = sparsemax(torch.from_numpy(scores)).numpy()
+    for row, one in zip(scores, found, strict=True):
+        low, high = row.min() - 1, row.max()
+        for _ in range(100):
+            middle = (low + high) / 2
+            low, high = (middle, high) if np.maximum(row - middle, 0).sum() > 1 else (low, middle)
+        np.testing.assert_allclose(one, np.maximum(row - low, 0), atol=1e-12)
+    assert (found == 0).any(), "some shares are exactly zero"
+
+
+def test_sparsemax_of_equal_scores_is_even_and_of_one_far_above_is_that_one() -> None:
+    torch.testing.assert_close(sparsemax(torch.full((4,), 3.0)), torch.full((4,), 0.25))
+    torch.testing.assert_close(sparsemax(torch.tensor([9.0, 1.0, -50.0])), torch.tensor([1.0, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize("gate", [cumax, sparsemax])
+def test_gradients_match_finite_differences(gate) -> None:
+    scores = torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    assert gradcheck(gate, scores.requires_grad_())
