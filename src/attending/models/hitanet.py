@@ -31,10 +31,9 @@ from torch.nn.functional import scaled_dot_product_attention
 from attending.batch import Batch, Output, mask_of_lengths
 from attending.errors import ConfigError
 from attending.nn import interface
-from attending.nn.attention import attend, layout
 from attending.nn.packed import bag, multi_hot, segment_softmax, segment_sum, token_weights, visit_days
 from attending.nn.places import numbers, sinusoids
-from attending.nn.post_norm import Heads, PostNormLayer, check_heads
+from attending.nn.post_norm import Heads, PostNormLayer, check_heads, encode
 
 DAYS_OF_ONE = 180.0
 PADDING_DAYS = 1e5
@@ -99,28 +98,21 @@ class Model(interface.Model):
         codes = bag(self.embedding, batch, token_weights(batch, multi_hot(batch)), batch.visit_offsets)
         x = self.summary.expand(int(offsets[-1]), -1).index_copy(0, of_visit, codes)
         x = x + self._when(x.new_zeros(len(x)).index_copy(0, of_visit, ago))
-        x = x + sinusoids(numbers(offsets), x)
-        x = self._look_as_released(x, offsets) if self.config.strict == "authors" else self._look(x, offsets)
+        x = self.dropout(x + sinusoids(numbers(offsets), x))
+        released = self.config.strict == "authors"
+        x = self._encode_as_released(x, offsets) if released else encode(self.layers, x, offsets)
         return x[of_visit], x[of_summary]
 
     def _when(self, ago: Float[Tensor, " item"]) -> Float[Tensor, "item width"]:
         return self.bias + self.time(self.visit_light(ago))
 
-    def _look(
+    def _encode_as_released(
         self, x: Float[Tensor, "item width"], offsets: Int64[Tensor, " bounds"]
     ) -> Float[Tensor, "item width"]:
-        blocks, x = layout(offsets, torch.arange(len(x), device=x.device)), self.dropout(x)
-        for layer in self.layers:
-            x = layer(x, lambda query, key, value: attend(query, key, value, blocks))
-        return x
-
-    def _look_as_released(
-        self, x: Float[Tensor, "item width"], offsets: Int64[Tensor, " bounds"]
-    ) -> Float[Tensor, "item width"]:
-        """As `_look`, with a last row that stands for every padded place, an empty visit 1e5 days ago."""
+        """Run the layer with a last row that stands for every padded place, an empty visit 1e5 days ago."""
         padding = self._when(x.new_full((1,), PADDING_DAYS))
         x = self.layers[0](
-            self.dropout(torch.cat([x, padding])),
+            torch.cat([x, padding]),
             lambda query, key, value: attend_as_released(query, key, value, offsets),
         )
         return x[:-1]

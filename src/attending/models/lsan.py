@@ -12,7 +12,7 @@ Risk Prediction", CIKM 2020. Codes c of visit i have embeddings e_c; a history h
     logits = W_o Σ_i b_i z_i + b_o
 
 Notable: packed, so neither a softmax nor the convolution reaches into another history; beyond a history's ends the
-convolution sees zeros. The paper tells the parts and their order; the activations within them are a reading of it.
+convolution sees zeros. The paper's abstract tells the parts and their order; the activations within them are a reading.
 """
 
 import torch
@@ -21,10 +21,9 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.attention import attend, layout
 from attending.nn.packed import multi_hot, segment_softmax, segment_sum, token_weights
 from attending.nn.places import numbers, shifted, sinusoids
-from attending.nn.post_norm import PostNormLayer, check_heads
+from attending.nn.post_norm import PostNormLayer, check_heads, encode
 
 
 class Config(interface.ModelConfig):
@@ -82,11 +81,8 @@ class Model(interface.Model):
         return self.dropout(visits), attention
 
     def _long(self, visits: Float[Tensor, "visit width"], batch: Batch) -> Float[Tensor, "visit width"]:
-        blocks = layout(batch.subject_offsets, torch.arange(len(visits), device=visits.device))
-        x = visits + sinusoids(numbers(batch.subject_offsets), visits)
-        for layer in self.layers:
-            x = layer(x, lambda query, key, value: attend(query, key, value, blocks))
-        return x
+        places = sinusoids(numbers(batch.subject_offsets), visits)
+        return encode(self.layers, visits + places, batch.subject_offsets)
 
     def _short(self, visits: Float[Tensor, "visit width"], batch: Batch) -> Float[Tensor, "visit width"]:
         owner = batch.subject_of_visit

@@ -4,12 +4,13 @@ Vaswani et al., "Attention Is All You Need", 2017. How items look at each other 
 can say within what, and how.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from attending.errors import ConfigError
+from attending.nn.attention import attend, layout
 
 Heads = Float[Tensor, "item heads size"]
 Mix = Callable[[Heads, Heads, Heads], Heads]
@@ -41,7 +42,7 @@ class PostNormLayer(nn.Module):
 
     def forward(self, x: Float[Tensor, "item width"], mix: Mix) -> Float[Tensor, "item width"]:
         """Return the items after they looked at each other."""
-        query, key, value = self.inputs(x).view(len(x), 3, self.n_heads, -1).unbind(1)
+        query, key, value = self.inputs(x).unflatten(1, (3, self.n_heads, -1)).unbind(1)
         x = self.norm(x + self.dropout(self.mixed(mix(query, key, value).flatten(1))))
         return self.feed(x)
 
@@ -59,3 +60,14 @@ class FeedForward(nn.Module):
     def forward(self, x: Float[Tensor, "item width"]) -> Float[Tensor, "item width"]:
         """Return the items after each thought for itself."""
         return self.norm(x + self.dropout(self.down(self.up(x).relu())))
+
+
+def encode(
+    layers: Iterable[nn.Module], x: Float[Tensor, "item width"], offsets: Int64[Tensor, " bounds"]
+) -> Float[Tensor, "item width"]:
+    """Run layers in which every item sees its own segment, sorted by length once for all of them."""
+    blocks = layout(offsets)
+    x, inside = blocks.sort(x), blocks.sorted
+    for layer in layers:
+        x = layer(x, lambda query, key, value: attend(query, key, value, inside))
+    return blocks.unsort(x)
