@@ -153,7 +153,7 @@ def test_a_sentence_has_a_beginning_and_an_end_of_each_visit() -> None:
     sentence = model._write(batch_of([[(60.0, [1, 2]), (30.0, []), (0.0, [3])], []]))
     cls, sep = 41, 42
     assert sentence.words.tolist() == [cls, 1, 2, sep, 3, sep, cls]
-    assert sentence.visits.tolist() == [0, 0, 0, 0, 2, 2, 0]
+    assert sentence.visits.tolist() == [0, 0, 0, 0, 1, 1, 0]
     assert sentence.offsets.tolist() == [0, 6, 7]
     assert sentence.ages.floor().tolist() == [50, 49, 49, 49, 50, 50, 0]
 

@@ -32,7 +32,15 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.bert import SPREAD, Encoder, age_now, initialise, make_room, visit_number
+from attending.nn.bert import (
+    SPREAD,
+    Encoder,
+    age_now,
+    initialise,
+    make_room,
+    visit_number,
+    without_empty_visits,
+)
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import token_weights
 
@@ -108,22 +116,19 @@ class Model(interface.Model):
 
     def _write(self, batch: Batch) -> Sentence:
         """Put a [SEP] behind each visit that holds tokens and a [CLS] before each history."""
-        present = batch.visit_offsets.diff() > 0
-        visits = make_room(batch.visit_offsets, after=present.long())
+        batch = without_empty_visits(batch)
+        visits = make_room(batch.visit_offsets, after=1)
         histories = make_room(visits.offsets[batch.subject_offsets], before=1)
-        token = histories.items[visits.items]
-        separator = histories.items[visits.offsets[1:][present] - 1]
-        last = batch.visit_offsets[1:][present] - 1
-        start, n = histories.offsets[:-1], int(histories.offsets[-1])
-        number = visit_number(batch)
-        cls, sep = self.config.n_tokens + 1, self.config.n_tokens + 2
-        words = batch.tokens.new_full((n,), cls)
-        words[token], words[separator] = batch.tokens, sep
-        ages, places = batch.ages.new_zeros(n), torch.zeros_like(words)
-        ages[token], ages[separator], ages[start] = batch.ages, batch.ages[last], age_now(batch)
-        places[token], places[separator] = number[batch.visit_of_token], number[present]
+        start, n, inside = histories.offsets[:-1], int(histories.offsets[-1]), histories.items
+        words = batch.tokens.new_full((n,), self.config.n_tokens + 1)
+        words[inside] = batch.tokens[visits.nearest]
+        words[inside[visits.offsets[1:] - 1]] = self.config.n_tokens + 2
+        ages, number = batch.ages.new_zeros(n), torch.zeros_like(words)
+        ages[inside], ages[start] = batch.ages[visits.nearest], age_now(batch)
+        number[inside] = visit_number(batch)[batch.visit_of_token][visits.nearest]
+        token = inside[visits.items]
         weights = batch.values.new_ones(n).index_copy(0, token, token_weights(batch))
-        return Sentence(words, ages, places, weights, histories.offsets, token)
+        return Sentence(words, ages, number, weights, histories.offsets, token)
 
     def _encode(
         self, sentence: Sentence

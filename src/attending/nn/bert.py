@@ -9,7 +9,7 @@ All weights start at N(0, 0.02), all biases at 0. Nothing is padded, so no softm
 on attention itself, which the fused kernels leave out of a prediction anyway.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int64
@@ -24,7 +24,7 @@ from attending.nn.packed import segment_softmax
 
 SPREAD = 0.02  # of all weights at the start
 DAYS_A_YEAR = 365.25
-AT_ONCE = 2**24  # attention weights that exist at once
+LOOKERS = 128  # places of a history whose attention is averaged
 
 
 class Layer(nn.Module):
@@ -100,19 +100,21 @@ class Encoder(nn.Module):
     def received(
         self, seen: Float[Tensor, "place width"], offsets: Int64[Tensor, " bounds"]
     ) -> Float[Tensor, " place"]:
-        """Return how much attention each place gets in the last layer: mean over heads and over who looks."""
+        """Return how much attention each place gets in the last layer, mean over heads and over who looks.
+
+        It sums to 1 over each history. Of a long history, `LOOKERS` places spread evenly over it are asked.
+        """
         query, key, _ = self._last.project(seen).float()
         blocks, found, first = layout(offsets), [], 0
         query, key = blocks.sort(query) / query.shape[2] ** 0.5, blocks.sort(key)
         for block in blocks.blocks:
-            end = first + block.n * block.length
+            end, n = first + block.n * block.length, min(block.length, LOOKERS)
             q, k = (
                 one[first:end].view(block.n, block.length, *one.shape[1:]).transpose(1, 2)
                 for one in (query, key)
             )
-            rows = max(AT_ONCE // k[..., 0].numel(), 1)
-            shares = [torch.softmax(some @ k.mT, 3).sum(2) for some in q.split(rows, 2)]
-            found.append((torch.stack(shares).sum(0).mean(1) / block.length).flatten())
+            asked = torch.arange(n, device=q.device) * block.length // n
+            found.append(torch.softmax(q[:, :, asked] @ k.mT, 3).mean((1, 2)).flatten())
             first = end
         return blocks.unsort(torch.cat(found)) if found else seen.new_zeros(0)
 
@@ -131,10 +133,12 @@ class Room:
 
     offsets   where each segment starts among the places, and the end
     items     the place of each item
+    nearest   the item that is nearest to each place, in its own segment if that holds any
     """
 
     offsets: Int64[Tensor, " bounds"]
     items: Int64[Tensor, " item"]
+    nearest: Int64[Tensor, " place"]
 
 
 def make_room(
@@ -146,8 +150,33 @@ def make_room(
     widened = torch.zeros_like(offsets)
     widened[1:] = (offsets.diff() + before + after).cumsum(0)
     shift = widened[:-1] + before - offsets[:-1]
-    owner = owners(offsets)
-    return Room(widened, torch.arange(len(owner), device=owner.device) + shift[owner])
+    of_item, of_place = owners(offsets), owners(widened)
+    items = torch.arange(len(of_item), device=offsets.device) + shift[of_item]
+    nearest = torch.arange(len(of_place), device=offsets.device) - shift[of_place]
+    nearest = nearest.clamp(offsets[:-1][of_place], offsets[1:][of_place] - 1)
+    return Room(widened, items, nearest)
+
+
+def without_empty_visits(batch: Batch) -> Batch:
+    """Return the batch without the visits that hold no token; every history stays."""
+    present = batch.visit_offsets.diff() > 0
+    before = torch.zeros_like(batch.visit_offsets)
+    before[1:] = present.cumsum(0)
+    kept = torch.cat([batch.visit_offsets[:-1][present], batch.visit_offsets[-1:]])
+    return replace(batch, visit_offsets=kept, subject_offsets=before[batch.subject_offsets])
+
+
+def canonical(batch: Batch) -> tuple[Batch, Int64[Tensor, " token"]]:
+    """Sort each visit's tokens by time and then by number, and say where each came from.
+
+    What is simultaneous has no order of its own; a model that reads tokens one after another needs one.
+    """
+    order = torch.argsort(batch.tokens, stable=True)
+    for key in (batch.days, batch.visit_of_token):
+        order = order[torch.argsort(key[order], stable=True)]
+    sorted_ = {name: getattr(batch, name)[order] for name in ("tokens", "days", "ages", "values")}
+    weights = None if batch.weights is None else batch.weights[order]
+    return replace(batch, **sorted_, weights=weights), order
 
 
 def age_now(batch: Batch) -> Float[Tensor, " subject"]:
