@@ -5,7 +5,17 @@ import pytest
 import torch
 
 from attending.batch import Together
-from attending.nn.graph import Graph, co_occurrence, edges_of, find, graph_of, in_shares, neighbour_sum
+from attending.nn.graph import (
+    Graph,
+    co_occurrence,
+    edges_of,
+    find,
+    graph_of,
+    in_shares,
+    neighbour_sum,
+    shared_concepts,
+)
+from histories import ontology
 
 N = 7
 
@@ -41,6 +51,17 @@ def test_co_occurrence_keeps_the_strongest_in_shares(threshold: float, strongest
         for j in kept:
             expected[i, j] = others[j] / sum(others[k] for k in kept)
     np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+def test_shared_concepts_are_counted_without_the_large_ones() -> None:
+    """Four tokens below a concept, eight below another, all below the root, which is too large to tell."""
+    given = ontology(40)
+    found = dense_of(shared_concepts(given, 40, largest=8, strongest=99))
+    expected = np.array([[(i // 4 == j // 4) + (i // 8 == j // 8) for j in range(40)] for i in range(40)])
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_array_equal(found, expected)
+    few = shared_concepts(given, 40, largest=8, strongest=3)
+    assert few.to[:3].tolist() == [1, 2, 3], "the closest stay"
 
 
 def test_a_row_lists_its_edges_in_rising_order_and_keys_rise() -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from attending.batch import Together, owners
+from attending.batch import Ontology, Together, owners
 from attending.nn.packed import segment_sum
 
 
@@ -71,6 +71,26 @@ def co_occurrence(together: Together, n_tokens: int, *, threshold: float, strong
     share = count / segment_sum(count, pairs[0], n_tokens)[pairs[0]]
     often = share >= threshold
     return in_shares(graph_of(pairs[:, often], share[often], n_tokens, strongest=strongest))
+
+
+def shared_concepts(ontology: Ontology, n_tokens: int, *, largest: int, strongest: int) -> Graph:
+    """Return which tokens stand below the same concepts; an edge's strength is how many concepts hold both.
+
+    Concepts of more than `largest` tokens say little of any two and are left out; of each row the `strongest` stay.
+    """
+    sizes = torch.bincount(ontology.above[1], minlength=ontology.n_concepts)
+    token, concept = ontology.above[:, ontology.above[0] != ontology.above[1]]
+    telling = sizes[concept] <= largest
+    token, concept = token[telling], concept[telling]
+    order = torch.argsort(concept, stable=True)
+    members = Graph(
+        starts=_starts(concept, ontology.n_concepts), to=token[order], strength=torch.ones(len(order))
+    )
+    link, edge = edges_of(members, concept)
+    key, count = torch.unique(token[link] * n_tokens + members.to[edge], return_counts=True)
+    pairs = torch.stack([key // n_tokens, key % n_tokens])
+    others = pairs[0] != pairs[1]
+    return graph_of(pairs[:, others], count[others].float(), n_tokens, strongest=strongest)
 
 
 def edges_of(
