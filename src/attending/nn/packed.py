@@ -6,6 +6,7 @@ Nothing here pads what it need not, and nothing loops over patients.
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence
 
 from attending.batch import Batch
@@ -84,9 +85,43 @@ def run(
     """
     if len(items) == 0:
         return items.new_zeros(0, recurrence.hidden_size * (2 if recurrence.bidirectional else 1))
+    if isinstance(recurrence, nn.GRU) and recurrence.num_layers == 1 and not items.is_cuda:
+        ways = [_gru(recurrence, items, offsets, backwards, "")]
+        if recurrence.bidirectional:
+            ways.append(_gru(recurrence, items, offsets, not backwards, "_reverse"))
+        return torch.cat(ways, 1)
     packed, source = pack(items, offsets, backwards=backwards)
     states = recurrence(packed)[0].data
     return torch.zeros_like(states).index_copy(0, source, states)
+
+
+def _gru(
+    gru: nn.GRU,
+    items: Float[Tensor, "item width"],
+    offsets: Int64[Tensor, " bounds"],
+    backwards: bool,
+    way: str,
+) -> Float[Tensor, "item hidden"]:
+    """Run one direction of a GRU as torch defines it, step by step.
+
+    On a CPU, torch's own backward pass over packed sequences writes a gradient of the size of all items at every
+    step, which takes time quadratic in the length: 3.7 s against 0.6 s for 4,000 steps of one sequence.
+    """
+    packed, source = pack(items, offsets, backwards=backwards)
+    sizes, width = packed.batch_sizes.tolist(), gru.hidden_size
+    recurrent, bias = getattr(gru, f"weight_hh_l0{way}").T, getattr(gru, f"bias_hh_l0{way}")
+    inputs = linear(packed.data, getattr(gru, f"weight_ih_l0{way}"), getattr(gru, f"bias_ih_l0{way}"))
+    gates, candidates = torch.split(inputs, [2 * width, width], dim=1)
+    hidden, states = items.new_zeros(sizes[0], width), []
+    for gate, candidate in zip(torch.split(gates, sizes), torch.split(candidates, sizes), strict=True):
+        hidden = hidden[: len(gate)]
+        recalled = torch.addmm(bias, hidden, recurrent)
+        reset, update = torch.sigmoid(gate + recalled[:, : 2 * width]).to(hidden.dtype).chunk(2, dim=1)
+        candidate = torch.tanh(candidate + reset * recalled[:, 2 * width :]).to(hidden.dtype)
+        hidden = torch.lerp(candidate, hidden, update)
+        states.append(hidden)
+    ordered = torch.cat(states)
+    return torch.zeros_like(ordered).index_copy(0, source, ordered)
 
 
 def last(
