@@ -172,7 +172,7 @@ def plain_chet(model: Model, batch: Batch) -> np.ndarray:
                 fresh = [i for i in weight if i not in old]
                 for i in set(weight) - set(fresh):
                     now[i] = step(w, here[i], states[i])
-                role = {i: old_near[i] if i in old_near else w["unrelated"][i] for i in fresh}
+                role = {i: weight[i] * (old_near[i] if i in old_near else w["unrelated"][i]) for i in fresh}
                 for i in fresh:
                     scores = np.array([dense(w, "query", role[i]) @ dense(w, "key", role[j]) for j in fresh])
                     share = softmax(scores / np.sqrt(len(w["query.bias"])))

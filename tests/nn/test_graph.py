@@ -9,6 +9,7 @@ from attending.nn.graph import (
     Graph,
     co_occurrence,
     edges_of,
+    edges_within,
     find,
     graph_of,
     in_shares,
@@ -78,6 +79,15 @@ def test_the_edges_of_items_are_those_of_their_nodes() -> None:
     item, edge = edges_of(graph, torch.tensor([2, 1, 0, 2]))
     assert item.tolist() == [0, 2, 2, 3]
     assert edge.tolist() == [2, 0, 1, 2]
+
+
+def test_edges_within_a_group_end_at_its_members() -> None:
+    graph = graph_of(torch.tensor([[0, 0, 2], [1, 2, 0]]), torch.ones(3), 3, strongest=9)
+    keys = torch.tensor([0, 2, 4])  # group 0 holds the nodes 0 and 2, group 1 the node 1
+    item, edge, member = edges_within(graph, torch.tensor([0, 2, 0]), torch.tensor([0, 0, 1]), keys)
+    assert item.tolist() == [0, 1, 2]
+    assert edge.tolist() == [1, 2, 0]
+    assert member.tolist() == [1, 0, 2]
 
 
 def test_a_sum_over_neighbours_is_a_matrix_product_with_its_gradient() -> None:

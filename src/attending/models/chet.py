@@ -30,12 +30,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, scaled_dot_product_attention
-from torch.nn.utils.rnn import PackedSequence
 
 from attending.batch import Batch, Facts, Output
 from attending.nn import interface
 from attending.nn.attention import layout
-from attending.nn.graph import Graph, co_occurrence, edges_of, find, neighbour_sum
+from attending.nn.graph import Graph, co_occurrence, edges_of, edges_within, find, neighbour_sum
 from attending.nn.packed import multi_hot, pack, segment_softmax, segment_sum, token_weights
 
 
@@ -149,48 +148,46 @@ class Model(interface.Model):
     def _states(self, codes: Codes) -> Float[Tensor, "item state"]:
         """Return h of every item: emerging codes by attention, chains from there on by the recurrence."""
         graph = Graph(starts=self.starts, to=self.neighbour, strength=self.strength)
-        recorded = self._recorded(codes, graph)
-        emerging = codes.emerging
-        roles = self._roles(codes, graph)
+        recorded, roles, emerging = self._recorded(codes, graph), self._roles(codes, graph), codes.emerging
         states = recorded.new_zeros(len(recorded), self.config.width_state)
         emerged = self._emerge(roles, recorded[emerging], codes.weight[emerging], codes.visit[emerging])
         states = states.index_copy(0, emerging, emerged.to(states.dtype))
         return self._persist(recorded, states, codes)
 
     def _recorded(self, codes: Codes, graph: Graph) -> Float[Tensor, "item graph"]:
-        """Return z: every recorded code after the graph."""
-        table = neighbour_sum(self.near, graph)
+        """Return z of every item: (A n)_i, and for neighbours that are recorded too, c in the place of n."""
         own = self.recorded[codes.code] * codes.weight[:, None]
-        item, edge = edges_of(graph, codes.code)
-        place, both = find(codes.key, codes.visit[item] * graph.n_nodes + graph.to[edge])
-        item, edge, place = item[both], edge[both], place[both]
-        change = (own[place] - self.near[graph.to[edge]]) * graph.strength[edge, None]
-        around = table[codes.code] + segment_sum(change, item, len(own))
+        item, edge, other = edges_within(graph, codes.code, codes.visit, codes.key)
+        change = (own[other] - self.near[graph.to[edge]]) * graph.strength[edge, None]
+        around = neighbour_sum(self.near, graph)[codes.code] + segment_sum(change, item, len(own))
         return leaky_relu(self.graph_layer(own + codes.weight[:, None] * around))
 
+    def _near(self, codes: Codes, graph: Graph) -> tuple[Int64[Tensor, " near"], Float[Tensor, " near"]]:
+        """Return N of every visit as rising keys, and how present each is: as the code that it is next to."""
+        item, edge = edges_of(graph, codes.code)
+        keys, copy = torch.unique(codes.visit[item] * graph.n_nodes + graph.to[edge], return_inverse=True)
+        presence = codes.weight.new_zeros(len(keys)).scatter_reduce(0, copy, codes.weight[item], "amax")
+        only_near = ~find(codes.key, keys)[1]
+        return keys[only_near], presence[only_near]
+
     def _roles(self, codes: Codes, graph: Graph) -> Float[Tensor, "emerging graph"]:
-        """Return r of every emerging code: y where it was near the visit before, else u."""
-        n_nodes, emerging = graph.n_nodes, codes.emerging
-        source, edge = edges_of(graph, codes.code)
-        near, copy = torch.unique(codes.visit[source] * n_nodes + graph.to[edge], return_inverse=True)
-        presence = codes.weight.new_zeros(len(near))  # a neighbour is as present as the code it is next to
-        presence = presence.scatter_reduce(0, copy, codes.weight[source], "amax")
-        place, was_near = find(near, codes.key[emerging] - n_nodes)
-        code, visit = codes.code[emerging[was_near]], codes.visit[emerging[was_near]] - 1
-        item, edge = edges_of(graph, code)
-        wanted = visit[item] * n_nodes + graph.to[edge]
-        (at_code, is_code), (at_near, is_near) = find(codes.key, wanted), find(near, wanted)
-        is_near &= ~is_code
-        strength, to = graph.strength[edge], graph.to[edge]
-        by_code = self.recorded[to[is_code]] * (strength * _at(codes.weight, at_code))[is_code, None]
-        by_near = self.near[to[is_near]] * (strength * _at(presence, at_near))[is_near, None]
-        around = segment_sum(by_code, item[is_code], len(code)) + segment_sum(
-            by_near, item[is_near], len(code)
-        )
-        inputs = (self.near[code] + around) * _at(presence, place)[was_near, None]
-        roles = self.unrelated[codes.code[emerging]]
-        found = leaky_relu(self.graph_layer(inputs)).to(roles.dtype)
-        return roles.index_copy(0, torch.nonzero(was_near)[:, 0], found)
+        """Return r of every emerging code: y of the visit before where it was near, else u."""
+        keys, presence = self._near(codes, graph)
+        before = codes.key[codes.emerging] - graph.n_nodes
+        place, was_near = find(keys, before)
+        visit, code = before[was_near] // graph.n_nodes, before[was_near] % graph.n_nodes
+        inputs = self.near[code]
+        for members, weight, table in (
+            (codes.key, codes.weight, self.recorded),
+            (keys, presence, self.near),
+        ):
+            item, edge, member = edges_within(graph, code, visit, members)
+            share = graph.strength[edge] * weight[member]
+            inputs = inputs + segment_sum(table[graph.to[edge]] * share[:, None], item, len(code))
+        near = leaky_relu(self.graph_layer(inputs * presence[place[was_near], None]))
+        roles = self.unrelated[codes.code[codes.emerging]]
+        roles = roles.index_copy(0, torch.nonzero(was_near)[:, 0], near.to(roles.dtype))
+        return roles * codes.weight[codes.emerging, None]
 
     def _emerge(
         self,
@@ -219,31 +216,18 @@ class Model(interface.Model):
         self, recorded: Float[Tensor, "item graph"], states: Float[Tensor, "item state"], codes: Codes
     ) -> Float[Tensor, "item state"]:
         """Run every chain, a code in consecutive visits, from the state with which it emerged, if it did."""
-        n_visits = int(codes.visit.max()) + 1 if len(states) else 1
-        along = torch.argsort(codes.code * n_visits + codes.visit)
+        along = torch.argsort(codes.code, stable=True)
         head = codes.previous[along] < 0
-        chain = head.cumsum(0) - 1
-        steps = ~head | codes.opening[along]
-        initial = states[along[head]] * codes.weight[along[head], None]
-        lengths = torch.bincount(chain[steps], minlength=len(initial))
-        running = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        item = along[steps]
+        runs = ~head | codes.opening[along]  # an emerging head has its state already
+        chain, item = head.cumsum(0) - 1, along[runs]
         if len(item) == 0:
             return states
-        packed, source = pack(recorded[item], running)
-        by_length = torch.argsort(lengths, descending=True, stable=True)[: int(packed.batch_sizes[0])]
-        ran = self._recur(packed, initial[by_length])
+        initial = states[along[head]] * codes.weight[along[head], None]
+        lengths = torch.bincount(chain[runs], minlength=len(initial))
+        packed, source = pack(recorded[item], torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
+        longest_first = torch.argsort(lengths, descending=True, stable=True)[: int(packed.batch_sizes[0])]
+        ran = self.recurrence(packed, initial[longest_first][None].to(packed.data.dtype))[0].data
         return states.index_copy(0, item[source], ran.to(states.dtype))
-
-    def _recur(
-        self, packed: PackedSequence, initial: Float[Tensor, "chain state"]
-    ) -> Float[Tensor, "step state"]:
-        return self.recurrence(packed, initial[None].to(packed.data.dtype))[0].data
-
-
-def _at(values: Float[Tensor, " item"], place: Int64[Tensor, " wanted"]) -> Float[Tensor, " wanted"]:
-    """Return `values[place]`, and 0 everywhere where there are no values."""
-    return values[place] if len(values) else values.new_zeros(len(place))
 
 
 def _largest(

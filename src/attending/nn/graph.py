@@ -103,6 +103,21 @@ def edges_of(
     return item, torch.arange(len(item), device=nodes.device) + first[item]
 
 
+def edges_within(
+    graph: Graph,
+    nodes: Int64[Tensor, " item"],
+    group: Int64[Tensor, " item"],
+    keys: Int64[Tensor, " member"],
+) -> tuple[Int64[Tensor, " link"], Int64[Tensor, " link"], Int64[Tensor, " link"]]:
+    """Return the edges that leave each item's node and end in its own group: (item, edge, member).
+
+    `keys` are the members of the groups, rising: `group · n_nodes + node`.
+    """
+    item, edge = edges_of(graph, nodes)
+    member, there = find(keys, group[item] * graph.n_nodes + graph.to[edge])
+    return item[there], edge[there], member[there]
+
+
 def neighbour_sum(table: Float[Tensor, "node width"], graph: Graph) -> Float[Tensor, "node width"]:
     """Return the sum over each node's neighbours, Σ_j strength_ij table_j, without making one row an edge."""
     weights = graph.strength.to(table.dtype)
