@@ -1,8 +1,8 @@
 """StageNet: a recurrence that knows when a disease enters a new stage, and reads the past in the light of its stage.
 
 Gao, Xiao, Wang, Tang, Glass, Sun: "StageNet: Stage-Aware Neural Networks for Health Risk Prediction", WWW 2020. A step
-is a visit, or an hour of one (`step_hours` of the batches). With x_t the sum of the embeddings of its codes, Δ_t the time
-since the step before (here log(1 + days)), and the state in `levels` equal parts, part 1 the first to be forgotten:
+is a visit, or an hour of one (`step_hours` of the batches). With x_t the sum of the embeddings of its codes, Δ_t the
+time since the step before (here log(1 + days)), and the state in `levels` equal parts:
 
     f̃_t, ĩ_t, f, i, o, c̃ = W [x_t; Δ_t] + U h_{t-1} + b
     f̃_t = cumax(f̃_t) left to right,  ĩ_t = cumax(ĩ_t) right to left      one number a level: soft steps
@@ -104,7 +104,8 @@ class Model(interface.Model):
         Float[Tensor, "alive state"], Float[Tensor, "alive level width"], Float[Tensor, "alive masters"]
     ]:
         n, levels, width = cell.shape
-        master, gates, candidate = z.split([2 * levels, 3 * levels * width, levels * width], 1)
+        sizes = [2 * levels, 3 * levels * width, levels * width]
+        master, gates, candidate = torch.split(z, sizes, 1)
         forget, keep = cumax(master.view(n, 2, levels)).unbind(1)
         keep = keep.flip(1)  # its gates are stored from right to left, in the order in which they are summed
         overlap = (forget * keep)[..., None]

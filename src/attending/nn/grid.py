@@ -37,14 +37,14 @@ def grid(offsets: Int64[Tensor, " bounds"]) -> Grid:
     return Grid(source, cell, alive.sum(1).tolist())
 
 
-def steps(items: Float[Tensor, "item *rest"], grid: Grid) -> Iterator[Float[Tensor, "alive *rest"]]:
+def steps(items: Float[Tensor, " item *rest"], grid: Grid) -> Iterator[Float[Tensor, " alive *rest"]]:
     """Yield the items of each step, the longest history first."""
-    return iter(items[grid.source].split(grid.sizes))
+    return iter(torch.split(items[grid.source], grid.sizes))
 
 
 def earlier(
-    items: Float[Tensor, "item *rest"], offsets: Int64[Tensor, " bounds"], lag: int
-) -> Float[Tensor, "item *rest"]:
+    items: Float[Tensor, " item *rest"], offsets: Int64[Tensor, " bounds"], lag: int
+) -> Float[Tensor, " item *rest"]:
     """Return what stands `lag` places before each item in its own segment; 0 where nothing does."""
     place = torch.arange(len(items), device=items.device) - lag
     first = offsets[:-1].repeat_interleave(offsets.diff())

@@ -1,0 +1,92 @@
+"""Attention of many channels at once: over the steps of each, and between them.
+
+Every channel has weights of its own, which stand side by side, so that all are one batched product.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+
+class TimeAttention(nn.Module):
+    """Scores of each channel's steps by their likeness to its last one; what is long ago fades, unless it is alike."""
+
+    def __init__(self, n_channels: int, width: int, width_attention: int) -> None:
+        super().__init__()
+        bound = width**-0.5
+        self.query = nn.Parameter(torch.empty(n_channels, width, width_attention).uniform_(-bound, bound))
+        self.key = nn.Parameter(torch.empty(n_channels, width, width_attention).uniform_(-bound, bound))
+        self.rate = nn.Parameter(torch.zeros(n_channels, 1))
+
+    def forward(
+        self,
+        states: Float[Tensor, "channel cell width"],
+        newest: Float[Tensor, "channel subject width"],
+        owner: Int64[Tensor, " cell"],
+        ago: Float[Tensor, " cell"],
+    ) -> Float[Tensor, "channel cell"]:
+        """Return the scores."""
+        query = (newest @ self.query).index_select(1, owner)
+        alike = ((states @ self.key) * query).sum(-1).to(states.dtype)
+        fade = torch.log(math.e + (1 - alike.sigmoid()) * ago)
+        return torch.tanh(alike / (self.rate.exp() * fade))
+
+
+class AuthorsTimeAttention(nn.Module):
+    """The released code's scores: one hidden layer reads the last state, the state and how many steps ago it was."""
+
+    def __init__(self, n_channels: int, width: int, width_attention: int) -> None:
+        super().__init__()
+        bound = width**-0.5
+        self.query = nn.Parameter(torch.empty(n_channels, width, width_attention).uniform_(-bound, bound))
+        self.key = nn.Parameter(torch.empty(n_channels, width, width_attention).uniform_(-bound, bound))
+        self.time = nn.Parameter(torch.zeros(n_channels, 1, width_attention))
+        self.score = nn.Parameter(torch.empty(n_channels, width_attention, 1).uniform_(-bound, bound))
+
+    def forward(
+        self,
+        states: Float[Tensor, "channel cell width"],
+        newest: Float[Tensor, "channel subject width"],
+        owner: Int64[Tensor, " cell"],
+        ago: Float[Tensor, " cell"],
+    ) -> Float[Tensor, "channel cell"]:
+        """Return the scores."""
+        query = (newest @ self.query).index_select(1, owner)
+        hidden = torch.tanh(query + states @ self.key + ago[:, None] * self.time)
+        return (hidden @ self.score)[..., 0].to(states.dtype)
+
+
+class ChannelAttention(nn.Module):
+    """One layer of attention between the channels, and a feed-forward; norms first, if any."""
+
+    def __init__(self, width: int, n_heads: int, dropout: float, *, norms: bool) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        norm = nn.LayerNorm if norms else nn.Identity
+        self.norm, self.feed_norm = norm(width), norm(width)
+        self.inputs = nn.Linear(width, 3 * width)
+        self.mix = nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, z: Float[Tensor, "subject token width"]
+    ) -> tuple[Float[Tensor, "subject token width"], Float[Tensor, "subject token width"]]:
+        """Return the channels after they have seen each other, and what the heads said, side by side."""
+        parts = self.inputs(self.norm(z)).view(*z.shape[:2], 3, self.n_heads, -1)
+        q, k, v = parts.permute(2, 0, 3, 1, 4)
+        heads = scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        z = z + self.dropout(self.mix(heads))
+        return z + self.dropout(self.down(torch.relu(self.up(self.feed_norm(z))))), heads
+
+
+def decorrelation(heads: Float[Tensor, "subject token width"]) -> Float[Tensor, ""]:
+    """Return Σ ½ (‖C‖² − ‖diag C‖²) over the tokens' covariances across the batch, for each token."""
+    heads = heads.float() if heads.dtype != torch.float64 else heads
+    centred = (heads - heads.mean(0)).transpose(0, 1)
+    covariance = centred.transpose(1, 2) @ centred / max(len(heads), 1)
+    variance = covariance.diagonal(dim1=1, dim2=2)
+    return (covariance.square().sum() - variance.square().sum()) / (2 * heads.shape[1])
