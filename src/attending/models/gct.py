@@ -164,12 +164,13 @@ class Model(interface.Model):
 
     def _encode(self, nodes: Nodes) -> tuple[Float[Tensor, "visit width"], Float[Tensor, ""] | None]:
         """Return each visit's own node after all layers, and the penalty; visits of one size at a time."""
+        graph = Graph(starts=self.starts, to=self.neighbour, strength=self.share)
         by_size, visit_of_node = layout(nodes.offsets), owners(nodes.offsets)
         tokens, weights, ranks, visits = (
             torch.split(by_size.sort(one), [block.n * block.length for block in by_size.blocks])
             for one in (nodes.token, nodes.weight, nodes.rank, visit_of_node)
         )
-        found, moved = [], []
+        found, place, moved = [self.embedding[:0]], [nodes.token[:0]], []
         for i, block in enumerate(by_size.blocks):
             token, weight, rank = (one[i].view(block.n, -1) for one in (tokens, weights, ranks))
             allowed = (rank[:, :, None] - rank[:, None]).abs() == 1
@@ -177,32 +178,14 @@ class Model(interface.Model):
             own = (token == VISIT)[:, :, None]
             code = self.embedding[token.clamp(min=0)] * (weight * (token >= 0))[:, :, None]
             x = torch.where(own, self.visit, code)
-            x, attentions = self.transform(x, self._prior(token, allowed, weight), allowed, weight)
+            x, attentions = self.transform(x, _prior(graph, token, allowed, weight), allowed, weight)
             found.append(x[:, 0])
-            moved += [_divergence(*two) for two in pairwise(attentions)]
-        place = torch.cat([visits[i].view(block.n, -1)[:, 0] for i, block in enumerate(by_size.blocks)])
-        out = found[0].new_zeros(len(place), self.config.width).index_copy(0, place, torch.cat(found))
-        if not self.training or not moved:
-            return out, None
+            place.append(visits[i].view(block.n, -1)[:, 0])
+            if self.training:
+                moved += [_divergence(*two) for two in pairwise(attentions)]
+        out = torch.cat(found)[torch.argsort(torch.cat(place))]
         n_moves = (nodes.token != FILLER).sum() * (self.config.n_layers - 1)
-        return out, PENALTY * torch.stack(moved).sum() / n_moves
-
-    def _prior(
-        self,
-        token: Int64[Tensor, "visit node"],
-        allowed: Bool[Tensor, "visit node node"],
-        weight: Float[Tensor, "visit node"],
-    ) -> Float[Tensor, "visit node node"]:
-        """Return P: the visit holds its codes, and a code itself, for sure; others by their share of shared visits."""
-        graph = Graph(starts=self.starts, to=self.neighbour, strength=self.share)
-        visit, one, other = torch.nonzero(allowed, as_tuple=True)
-        first, second = token[visit, one], token[visit, other]
-        place, there = find(graph.keys, first * graph.n_nodes + second)
-        share = weight.new_zeros(len(first))
-        share[there] = graph.strength[place[there]].to(share.dtype)
-        share[(one == other) | (first == VISIT) | (second == VISIT)] = 1
-        prior = weight.new_zeros(allowed.shape).index_put((visit, one, other), share) * weight[:, None]
-        return prior / prior.sum(2, keepdim=True)
+        return out, PENALTY * torch.stack(moved).sum() / n_moves if moved else None
 
 
 class Layer(nn.Module):
@@ -243,6 +226,23 @@ class Layer(nn.Module):
         scores = self.query(x) @ self.key(x).transpose(1, 2) / x.shape[2] ** 0.5
         scores = scores + weight.log()[:, None]
         return scores.masked_fill(~allowed, -torch.inf).softmax(2)
+
+
+def _prior(
+    graph: Graph,
+    token: Int64[Tensor, "visit node"],
+    allowed: Bool[Tensor, "visit node node"],
+    weight: Float[Tensor, "visit node"],
+) -> Float[Tensor, "visit node node"]:
+    """Return P: the visit holds its codes, and a code itself, for sure; others by their share of shared visits."""
+    visit, one, other = torch.nonzero(allowed, as_tuple=True)
+    first, second = token[visit, one], token[visit, other]
+    place, there = find(graph.keys, first * graph.n_nodes + second)
+    share = weight.new_zeros(len(first))
+    share[there] = graph.strength[place[there]].to(share.dtype)
+    share[(one == other) | (first == VISIT) | (second == VISIT)] = 1
+    prior = weight.new_zeros(allowed.shape).index_put((visit, one, other), share) * weight[:, None]
+    return prior / prior.sum(2, keepdim=True)
 
 
 def _divergence(

@@ -5,6 +5,7 @@ so that memory grows with `n_nodes · strongest` and nothing of size `n_nodes²`
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -33,7 +34,7 @@ class Graph:
         """How many nodes the graph has."""
         return len(self.starts) - 1
 
-    @property
+    @cached_property
     def keys(self) -> Int64[Tensor, " edge"]:
         """One rising number for each edge: `from · n_nodes + to`."""
         return owners(self.starts) * self.n_nodes + self.to
