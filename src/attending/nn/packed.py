@@ -85,43 +85,58 @@ def run(
     """
     if len(items) == 0:
         return items.new_zeros(0, recurrence.hidden_size * (2 if recurrence.bidirectional else 1))
-    if isinstance(recurrence, nn.GRU) and recurrence.num_layers == 1 and not items.is_cuda:
-        ways = [_gru(recurrence, items, offsets, backwards, "")]
-        if recurrence.bidirectional:
-            ways.append(_gru(recurrence, items, offsets, not backwards, "_reverse"))
-        return torch.cat(ways, 1)
-    packed, source = pack(items, offsets, backwards=backwards)
-    states = recurrence(packed)[0].data
-    return torch.zeros_like(states).index_copy(0, source, states)
+    if items.is_cuda or recurrence.num_layers > 1:
+        packed, source = pack(items, offsets, backwards=backwards)
+        states = recurrence(packed)[0].data
+        return torch.zeros_like(states).index_copy(0, source, states)
+    ways = [_one_way(recurrence, items, offsets, backwards, "")]
+    if recurrence.bidirectional:
+        ways.append(_one_way(recurrence, items, offsets, not backwards, "_reverse"))
+    return torch.cat(ways, 1)
 
 
-def _gru(
-    gru: nn.GRU,
+def _one_way(
+    recurrence: nn.GRU | nn.LSTM,
     items: Float[Tensor, "item width"],
     offsets: Int64[Tensor, " bounds"],
     backwards: bool,
     way: str,
 ) -> Float[Tensor, "item hidden"]:
-    """Run one direction of a GRU as torch defines it, step by step.
+    """Run one direction of a recurrence as torch defines it, step by step, over the segments that are still that long.
 
     On a CPU, torch's own backward pass over packed sequences writes a gradient of the size of all items at every
-    step, which takes time quadratic in the length: 3.7 s against 0.6 s for 4,000 steps of one sequence.
+    step, which takes time quadratic in the length: 3.7 s against 0.7 s for 4,000 steps of one GRU.
     """
     packed, source = pack(items, offsets, backwards=backwards)
-    sizes, width = packed.batch_sizes.tolist(), gru.hidden_size
-    recurrent, bias = getattr(gru, f"weight_hh_l0{way}").T, getattr(gru, f"bias_hh_l0{way}")
-    inputs = linear(packed.data, getattr(gru, f"weight_ih_l0{way}"), getattr(gru, f"bias_ih_l0{way}"))
-    gates, candidates = torch.split(inputs, [2 * width, width], dim=1)
-    hidden, states = items.new_zeros(sizes[0], width), []
-    for gate, candidate in zip(torch.split(gates, sizes), torch.split(candidates, sizes), strict=True):
-        hidden = hidden[: len(gate)]
-        recalled = torch.addmm(bias, hidden, recurrent)
-        reset, update = torch.sigmoid(gate + recalled[:, : 2 * width]).to(hidden.dtype).chunk(2, dim=1)
-        candidate = torch.tanh(candidate + reset * recalled[:, 2 * width :]).to(hidden.dtype)
-        hidden = torch.lerp(candidate, hidden, update)
+    weight, bias, recurrent, recurrent_bias = (
+        getattr(recurrence, f"{name}_l0{way}") for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh")
+    )
+    sizes = packed.batch_sizes.tolist()
+    step = _gru_step if isinstance(recurrence, nn.GRU) else _lstm_step
+    hidden = memory = items.new_zeros(sizes[0], recurrence.hidden_size)
+    states = []
+    for inputs in torch.split(linear(packed.data, weight, bias), sizes):
+        hidden, memory = hidden[: len(inputs)], memory[: len(inputs)]
+        hidden, memory = step(inputs, linear(hidden, recurrent, recurrent_bias), hidden, memory)
         states.append(hidden)
     ordered = torch.cat(states)
     return torch.zeros_like(ordered).index_copy(0, source, ordered)
+
+
+def _gru_step(inputs: Tensor, recalled: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the next state of a GRU, gates in the order reset, update, candidate; it has no memory beside it."""
+    width = hidden.shape[1]
+    gates = torch.sigmoid(inputs[:, : 2 * width] + recalled[:, : 2 * width])
+    reset, update = gates.chunk(2, dim=1)
+    candidate = torch.tanh(inputs[:, 2 * width :] + reset * recalled[:, 2 * width :])
+    return torch.lerp(candidate.to(hidden.dtype), hidden, update.to(hidden.dtype)), memory
+
+
+def _lstm_step(inputs: Tensor, recalled: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the next state and memory of an LSTM, gates in the order input, forget, candidate, output."""
+    let_in, forget, candidate, let_out = (inputs + recalled).chunk(4, dim=1)
+    memory = torch.sigmoid(forget) * memory + torch.sigmoid(let_in) * torch.tanh(candidate)
+    return torch.sigmoid(let_out) * torch.tanh(memory), memory
 
 
 def last(
