@@ -1,0 +1,115 @@
+"""SAnD: attention in place of recurrence, read out by how states lie along the history.
+
+Song, Rajan, Thiagarajan, Spanias: "Attend and Diagnose: Clinical Time Series Analysis Using Attention Models", AAAI
+2018. A step is a visit, or an hour of one (`step_hours` of the batches); x_t is the sum of its codes' embeddings.
+
+    s_t = x_t + p_t                                          p: sines and cosines of the position (Vaswani et al. 2017)
+    s = norm(s + MultiHead(s)),  s = norm(s + FFN(s))        n_layers times; a step sees itself and those before it
+    u_m = 1/T Σ_t (1 − |M t/T − m| / M)² s_t,  m = 1 … M     dense interpolation: any length of history in M slots
+    logits = W_o [u_1; …; u_M] + b_o
+
+Notable: steps of one history attend to each other and to no padding (`nn.attention`). The sum over t is divided by T,
+the number of steps, which the paper does not do: there all histories are one length, here a long one would shout.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from attending.batch import Batch, Output
+from attending.errors import ConfigError
+from attending.nn import interface
+from attending.nn.attention import Layout, attend, layout
+from attending.nn.packed import segment_sum
+from attending.nn.steps import StepEmbedding
+
+LONGEST_WAVE = 10_000.0
+
+
+class Config(interface.ModelConfig):
+    """Settings of SAnD; `width` must be even and divide into `n_heads`.
+
+    slots   M, how many places along a history are read
+    """
+
+    width: int = 96
+    n_layers: int = 2
+    n_heads: int = 4
+    slots: int = 12
+    dropout: float = 0.1
+
+
+EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, n_layers=2, n_heads=2, slots=4, dropout=0.0)
+
+
+class Model(interface.Model):
+    """SAnD over packed histories."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        if config.width % config.n_heads or config.width % 2:
+            raise ConfigError(
+                f"the 'width' of models.sand must be even and divide into n_heads parts; "
+                f"got width {config.width}, n_heads {config.n_heads}; choose an even multiple"
+            )
+        self.config = config
+        self.embed = StepEmbedding(config.n_tokens, config.width)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
+        self.output = nn.Linear(config.slots * config.width, config.n_outcomes)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, batch: Batch) -> Output:
+        """Return the logits read from the slots of each history."""
+        lengths = batch.subject_offsets.diff()
+        place = torch.arange(batch.n_visits, device=batch.tokens.device)
+        place = place - batch.subject_offsets[:-1][batch.subject_of_visit]
+        states = self.dropout(self.embed(batch) + waves(place, self.config.width))
+        histories = layout(batch.subject_offsets)
+        for layer in self.layers:
+            states = layer(states, histories)
+        weights = interpolation(place + 1, lengths[batch.subject_of_visit], self.config.slots)
+        slots = [
+            segment_sum(weight[:, None] * states, batch.subject_of_visit, batch.n_subjects)
+            for weight in weights.to(states.dtype).unbind(1)
+        ]
+        return Output(logits=self.output(self.dropout(torch.cat(slots, 1))))
+
+
+class Layer(nn.Module):
+    """Attention to the past and a feed-forward, each followed by a norm."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        width = config.width
+        self.n_heads = config.n_heads
+        self.inputs, self.mix = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.norm, self.feed_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, states: Float[Tensor, "visit width"], histories: Layout
+    ) -> Float[Tensor, "visit width"]:
+        """Return the states after each has seen those before it in its history."""
+        q, k, v = self.inputs(states).view(len(states), 3, self.n_heads, -1).unbind(1)
+        seen = attend(q, k, v, histories, sees="past").flatten(1)
+        states = self.norm(states + self.dropout(self.mix(seen)))
+        return self.feed_norm(states + self.dropout(self.down(torch.relu(self.up(states)))))
+
+
+def waves(place: Int64[Tensor, " visit"], width: int) -> Float[Tensor, "visit width"]:
+    """Return sines and cosines of each position, from one radian a step down to one in ten thousand."""
+    rates = torch.arange(0, width, 2, device=place.device) * (-math.log(LONGEST_WAVE) / width)
+    angle = place[:, None] * rates.exp()
+    return torch.stack([angle.sin(), angle.cos()], 2).flatten(1)
+
+
+def interpolation(
+    number: Int64[Tensor, " visit"], length: Int64[Tensor, " visit"], slots: int
+) -> Float[Tensor, "visit slot"]:
+    """Return (1 − |M t/T − m| / M)² / T of step t = 1 … T of a history, for the slots m = 1 … M."""
+    slot = torch.arange(1, slots + 1, device=number.device)
+    distance = (slots * number / length)[:, None] - slot
+    return (1 - distance.abs() / slots).square() / length[:, None]

@@ -1,0 +1,103 @@
+"""SAnD against its equations in plain loops."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from attending.batch import Batch
+from attending.errors import ConfigError
+from attending.models.sand import EXAMPLE, Model, interpolation, waves
+from histories import batch_of, random_batch
+
+
+@torch.no_grad()
+def test_the_model_matches_its_equations_in_plain_loops() -> None:
+    torch.manual_seed(0)
+    model = Model(EXAMPLE).double().eval()
+    torch.nn.init.normal_(model.embed.value)
+    batch = random_batch(9, seed=4, max_visits=9)
+    batch = replace(batch, values=batch.values.double())
+    # positions are made in float32
+    np.testing.assert_allclose(model(batch).logits.numpy(), plain_sand(model, batch), atol=1e-6)
+
+
+def plain_sand(model: Model, batch: Batch) -> np.ndarray:
+    """Restate the equations, one patient, one step at a time."""
+    w = {name: value.numpy() for name, value in model.state_dict().items()}
+    width, n_slots = model.config.width, model.config.slots
+    tokens, values, logits = batch.tokens.numpy(), batch.values.numpy(), []
+    for subject in range(batch.n_subjects):
+        first, end = batch.subject_offsets[subject : subject + 2].tolist()
+        s = []
+        for place, visit in enumerate(range(first, end)):
+            codes = slice(*batch.visit_offsets[visit : visit + 2].tolist())
+            x = np.zeros(width)
+            for code in set(tokens[codes].tolist()):
+                mean = values[codes][tokens[codes] == code].mean()
+                x += w["embed.code"][code] + mean * w["embed.value"][code]
+            for pair in range(width // 2):
+                angle = place / 10_000 ** (2 * pair / width)
+                x[2 * pair : 2 * pair + 2] += np.sin(angle), np.cos(angle)
+            s.append(x)
+        for layer in range(model.config.n_layers):
+            s = plain_layer(w, f"layers.{layer}", np.array(s), model.config.n_heads)
+        u, length = np.zeros((n_slots, width)), len(s)
+        for t in range(1, length + 1):
+            for m in range(1, n_slots + 1):
+                u[m - 1] += (1 - abs(n_slots * t / length - m) / n_slots) ** 2 * s[t - 1] / length
+        logits.append(linear(w, "output", u.flatten()))
+    return np.array(logits)
+
+
+def plain_layer(w: dict[str, np.ndarray], name: str, s: np.ndarray, n_heads: int) -> np.ndarray:
+    q, k, v = np.split(linear(w, f"{name}.inputs", s), 3, axis=1)
+    size, seen = s.shape[1] // n_heads, np.zeros_like(s)
+    for t in range(len(s)):
+        for head in range(n_heads):
+            part = slice(head * size, (head + 1) * size)
+            scores = np.array([q[t, part] @ k[other, part] / np.sqrt(size) for other in range(t + 1)])
+            raised = np.exp(scores - scores.max())
+            seen[t, part] = raised / raised.sum() @ v[: t + 1, part]
+    s = norm(w, f"{name}.norm", s + linear(w, f"{name}.mix", seen))
+    return norm(
+        w, f"{name}.feed_norm", s + linear(w, f"{name}.down", np.maximum(linear(w, f"{name}.up", s), 0))
+    )
+
+
+def norm(w: dict[str, np.ndarray], name: str, s: np.ndarray) -> np.ndarray:
+    centred = s - s.mean(1, keepdims=True)
+    return centred / np.sqrt(s.var(1, keepdims=True) + 1e-5) * w[f"{name}.weight"] + w[f"{name}.bias"]
+
+
+def linear(w: dict[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray:
+    return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+
+
+def test_a_step_weighs_most_in_the_slot_where_it_lies() -> None:
+    length = torch.full((12,), 12)
+    weights = interpolation(torch.arange(1, 13), length, 4) * 12
+    assert weights.argmax(1)[[2, 5, 8, 11]].tolist() == [0, 1, 2, 3]
+    assert weights[[2, 5, 8, 11], [0, 1, 2, 3]].tolist() == [1.0] * 4
+    assert bool((weights >= 0).all())
+
+
+def test_positions_differ_far_into_a_history() -> None:
+    found = waves(torch.arange(5000), 32)
+    assert bool(torch.isfinite(found).all())
+    assert len(torch.unique(found.round(decimals=4), dim=0)) == 5000
+
+
+@torch.no_grad()
+def test_the_order_of_visits_matters() -> None:
+    torch.manual_seed(0)
+    model = Model(EXAMPLE).eval()
+    forwards = batch_of([[(60.0, [1]), (30.0, [2]), (0.0, [3])]])
+    backwards = batch_of([[(60.0, [2]), (30.0, [1]), (0.0, [3])]])
+    assert float((model(forwards).logits - model(backwards).logits).abs().max()) > 1e-4
+
+
+def test_widths_that_do_not_divide_into_heads_are_refused() -> None:
+    with pytest.raises(ConfigError, match="got width 10, n_heads 4"):
+        Model(EXAMPLE.model_copy(update={"width": 10, "n_heads": 4}))
