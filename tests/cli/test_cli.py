@@ -78,6 +78,7 @@ def test_help_imports_neither_torch_nor_polars() -> None:
         "ingest",
         "label",
         "tokenize",
+        "find-rate",
         "train",
         "predict",
         "evaluate",

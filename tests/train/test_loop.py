@@ -1,3 +1,5 @@
+"""The loop ends in the same bits however often it is stopped, whatever it is asked to do on the way."""
+
 import json
 import os
 import signal
@@ -6,52 +8,34 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from attending.checkpoint import build_model, digest, load_tensors
-from attending.data.batches import Config as BatchConfig
-from attending.data.batches import Loader
+from attending.checkpoint import digest, load_tensors
 from attending.errors import ModelError
-from attending.models.retain import EXAMPLE
-from attending.train.loop import Config, Run
+from attending.train.loop import Run
 from attending.train.optimizer import schedule
+from attending.train.phases import learn
 from attending.train.state import Position
-from stores import random_store
+from small_runs import STILL, run_in
 
-ROOT = Path(__file__).parent.parent
+TESTS = Path(__file__).parent.parent
+EVERYTHING = {"model": "own", "accumulate": 2, "ema": 0.9, "pretrain_epochs": 3}
 
 
-def run_in(folder: Path, **settings: object) -> Run:
-    """Return a small training run; dropout is on, so that its random numbers are tested too."""
-    store, samples = random_store(n_subjects=60, seed=2)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = build_model("retain", EXAMPLE.model_copy(update={"dropout": 0.3}))
-    folder.mkdir(parents=True, exist_ok=True)
-    return Run(
-        model=model,
-        loader=Loader(store=store, samples=samples, config=BatchConfig(batch_samples=8)),
-        train=samples.of_split("train"),
-        tuning=samples.of_split("tuning"),
-        config=Config(
-            **({"epochs": 6, "patience": 6, "learning_rate": 0.01, "checkpoint_seconds": 0.0} | settings)
-        ),
-        folder=folder,
-        seed=1,
-    )
+def logged(folder: Path, key: str) -> list[float]:
+    lines = (folder / "train.jsonl").read_text().splitlines()
+    return [one[key] for one in map(json.loads, lines) if key in one]
 
 
 def test_training_lowers_the_loss_and_leaves_the_best_weights(tmp_path) -> None:
-    run = run_in(tmp_path, epochs=30, patience=30)
-    at = run.go("training")
-    log = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
-    losses = [one["loss"] for one in log if "loss" in one]
+    at = run_in(tmp_path, epochs=30, patience=30, checkpoint_seconds=60.0).go("training")
+    losses = logged(tmp_path, "loss")
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
-    tuning = [one["tuning_loss"] for one in log if "tuning_loss" in one]
-    assert at.best_loss == min(tuning)
+    assert at.best_loss == min(logged(tmp_path, "tuning_loss"))
     assert at.finished
 
 
@@ -62,7 +46,7 @@ def test_training_stops_when_the_tuning_loss_no_longer_falls(tmp_path) -> None:
 
 
 def test_two_runs_of_one_seed_end_in_the_same_bits(tmp_path) -> None:
-    first, second = run_in(tmp_path / "a"), run_in(tmp_path / "b")
+    first, second = run_in(tmp_path / "a", epochs=2), run_in(tmp_path / "b", epochs=2)
     first.go("training")
     second.go("training")
     assert digest(first.model.state_dict()) == digest(second.model.state_dict())
@@ -72,7 +56,7 @@ def test_the_library_leaves_the_global_random_state_alone(tmp_path) -> None:
     torch.manual_seed(42)
     expected = torch.rand(3)
     torch.manual_seed(42)
-    run_in(tmp_path, epochs=1).go("training")
+    learn(run_in(tmp_path, epochs=1, model="own", pretrain_epochs=1), "own")
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -84,26 +68,38 @@ def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, stop_after: int) 
     resumed = run_in(tmp_path / "cut")
     resumed.go("training")
     assert digest(resumed.model.state_dict()) == digest(whole.model.state_dict())
-    assert steps_logged(tmp_path / "cut") == steps_logged(tmp_path / "whole")
+    assert logged(tmp_path / "cut", "loss") == logged(tmp_path / "whole", "loss")
+    assert logged(tmp_path / "cut", "tuning_loss") == logged(tmp_path / "whole", "tuning_loss")
 
 
-def interrupt_after(n_steps: int, run: Run) -> None:
+@pytest.mark.parametrize("phase", ["pretrain", "."])
+@pytest.mark.parametrize("stop_after", [1, 4])
+def test_with_every_setting_an_interrupted_run_resumes_to_the_same_bits(
+    tmp_path, phase: str, stop_after: int
+) -> None:
+    whole = run_in(tmp_path / "whole", **EVERYTHING)
+    told = learn(whole, "own")
+    interrupt_after(stop_after, run_in(tmp_path / "cut", **EVERYTHING), tmp_path / "cut" / phase)
+    resumed = run_in(tmp_path / "cut", **EVERYTHING)
+    assert learn(resumed, "own") | {"seconds": 0} == told | {"seconds": 0}
+    assert digest(resumed.model.state_dict()) == digest(whole.model.state_dict())
+    for of in ("pretrain", "."):
+        assert logged(tmp_path / "cut" / of, "loss") == logged(tmp_path / "whole" / of, "loss")
+
+
+def interrupt_after(n_steps: int, run: Run, folder: Path | None = None) -> None:
+    """Stop a run before its step of a number, in the phase whose states are in `folder`."""
     step = Run._step
 
     def stop(self: Run, learner, made, at: Position, log, *, progress: float) -> None:
-        if at.step >= n_steps:
+        if at.step >= n_steps and self.folder.samefile(folder or run.folder):
             raise KeyboardInterrupt
         step(self, learner, made, at, log, progress=progress)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "_step", stop)
         with pytest.raises(KeyboardInterrupt):
-            run.go("training")
-
-
-def steps_logged(folder: Path) -> list[int]:
-    log = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
-    return [one["step"] for one in log if "loss" in one]
+            learn(run, "model")
 
 
 def test_a_damaged_state_falls_back_to_the_one_before(tmp_path) -> None:
@@ -117,47 +113,127 @@ def test_a_damaged_state_falls_back_to_the_one_before(tmp_path) -> None:
     assert digest(resumed.model.state_dict()) == digest(whole.model.state_dict())
 
 
+def test_batches_that_are_accumulated_are_one_big_batch(tmp_path) -> None:
+    """The gradients of 8 batches of 5 are that of one batch of 40, also where labels are missing."""
+    settings: dict[str, Any] = {"epochs": 4, "dropout": 0.0, **STILL}
+    big = run_in(tmp_path / "big", batch_samples=40, **settings)
+    small = run_in(tmp_path / "small", batch_samples=5, accumulate=8, **settings)
+    for run in (big, small):
+        forget_labels(run)
+        run.go("training")
+    assert len(logged(small.folder, "loss")) == len(logged(big.folder, "loss")) == 4
+    np.testing.assert_allclose(logged(small.folder, "loss"), logged(big.folder, "loss"), atol=1e-6, rtol=1e-6)
+    np.testing.assert_allclose(logged(small.folder, "norm"), logged(big.folder, "norm"), atol=1e-6, rtol=1e-5)
+
+
+def forget_labels(run: Run) -> None:
+    """Let the answers of the first samples not be known: one more of each sample than of the one before."""
+    samples = run.loader.samples
+    counts = np.zeros(len(samples), dtype=np.int64)
+    counts[:25] = np.arange(25) % samples.n_outcomes
+    vars(samples)["unknown_offset"] = np.concatenate([[0], np.cumsum(counts)])
+    vars(samples)["unknown"] = np.concatenate([np.arange(count) for count in counts])
+
+
+def test_the_average_is_what_is_measured_and_kept(tmp_path) -> None:
+    """After one epoch the weights kept are the moving average, computed here from the states of every step."""
+    run = run_in(tmp_path, epochs=1, ema=0.9, model="gru")
+    start = run.model.output.weight.detach().clone()
+    seen = []
+    save = Run._save
+
+    def note(self: Run, learner, at: Position, best, log) -> None:
+        seen.append(learner.state()["model.output.weight"].clone())
+        save(self, learner, at, best, log)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "_save", note)
+        run.go("training")
+    average = start
+    for step, weight in enumerate(seen[:-1]):  # the last is written again when the epoch closes
+        kept = min(0.9, (1 + step) / (10 + step))
+        average = kept * average + (1 - kept) * weight
+    torch.testing.assert_close(run.model.output.weight, average)
+
+
+def test_the_penalty_is_trained_on_and_not_measured(tmp_path) -> None:
+    """A penalty of large logits keeps them small; the tuning loss of an untrained model does not hold it."""
+    settings: dict[str, Any] = {"epochs": 6, "learning_rate": 0.03, "dropout": 0.0}
+    plain = run_in(tmp_path / "plain", model="gru", **settings)
+    punished = run_in(tmp_path / "punished", model="punished", **settings)
+    assert plain.tuning_loss(plain.objective()) == punished.tuning_loss(punished.objective())
+    plain.go("training")
+    punished.go("training")
+    batch = plain.loader.batch(plain.train)
+    assert punished.model(batch).logits.abs().mean() < 0.3 * plain.model(batch).logits.abs().mean()
+
+
+def test_pretraining_lowers_its_own_loss_and_training_starts_from_there(tmp_path) -> None:
+    run = run_in(tmp_path, model="own", epochs=1, pretrain_epochs=15, patience=15, learning_rate=0.03)
+    told = learn(run, "own")
+    losses = logged(tmp_path / "pretrain", "tuning_loss")
+    assert len(losses) == 15
+    assert losses[-1] < 0.9 * losses[0]
+    assert told["pretrain_tuning_loss"] == min(losses)
+    assert told["pretrain_steps"] == len(logged(tmp_path / "pretrain", "loss"))
+    fresh = run_in(tmp_path / "fresh", model="own", epochs=1, learning_rate=0.03)
+    assert "pretrain_steps" not in learn(fresh, "own")
+    assert logged(fresh.folder, "loss")[0] != logged(tmp_path, "loss")[0]
+
+
+def test_a_model_without_its_own_objective_is_trained_on_labels_alone(tmp_path, capsys) -> None:
+    told = learn(run_in(tmp_path, epochs=1, pretrain_epochs=2), "retain")
+    assert "pretrain_steps" not in told
+    assert "retain has no objective of its own" in capsys.readouterr().err
+
+
+def test_bfloat16_trains(tmp_path) -> None:
+    at = run_in(tmp_path, precision="bf16", epochs=2).go("training")
+    assert np.isfinite(at.best_loss)
+
+
 KILLED = """
     import sys
     from pathlib import Path
     import torch
     torch.set_num_threads(1)
-    sys.path[:0] = [{tests!r}, {here!r}]
-    from test_loop import run_in
+    sys.path[:0] = [{tests!r}]
     from attending.checkpoint import digest
-    run = run_in(Path({folder!r}), epochs=40, patience=40)
+    from attending.train.phases import learn
+    from small_runs import run_in
+    run = run_in(Path({folder!r}), **{settings!r})
     print("started", flush=True)
-    run.go("training")
+    learn(run, "model")
     print(digest(run.model.state_dict()), flush=True)
 """
+LONG = {"epochs": 12, "patience": 12}
 
 
 @pytest.mark.slow
-def test_kill_nine_at_random_moments_resumes_to_the_same_bits(tmp_path) -> None:
+@pytest.mark.parametrize("settings", [LONG, LONG | EVERYTHING | {"pretrain_epochs": 12}])
+def test_kill_nine_at_random_moments_resumes_to_the_same_bits(tmp_path, settings: dict[str, Any]) -> None:
     """Killed without warning, also while a state is being written, the run ends as if nothing had happened."""
-    expected = finish(tmp_path / "whole")
+    expected = finish(tmp_path / "whole", settings)
     generator = np.random.default_rng(0)
-    for _ in range(3):
-        process = start(tmp_path / "cut")
+    for _ in range(2):
+        process = start(tmp_path / "cut", settings)
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
         time.sleep(float(generator.uniform(0.1, 0.6)))
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
-    assert finish(tmp_path / "cut") == expected
+    assert finish(tmp_path / "cut", settings) == expected
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    code = textwrap.dedent(
-        KILLED.format(tests=str(ROOT), here=str(Path(__file__).parent), folder=str(folder))
-    )
+def start(folder: Path, settings: dict[str, Any]) -> subprocess.Popen[str]:
+    code = textwrap.dedent(KILLED.format(tests=str(TESTS), folder=str(folder), settings=settings))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
 
 
-def finish(folder: Path) -> str:
-    process = start(folder)
+def finish(folder: Path, settings: dict[str, Any]) -> str:
+    process = start(folder, settings)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     return out.splitlines()[-1]

@@ -9,7 +9,7 @@ import sys
 from cyclopts import App
 
 from attending import __version__
-from attending.cli import audit, compare, describe, records, run, search, seismometer, stages
+from attending.cli import audit, compare, describe, rate, records, run, search, seismometer, stages
 from attending.errors import AttendingError
 
 app = App(
@@ -27,6 +27,7 @@ for command in (
     stages.split,
     stages.label,
     stages.tokenize,
+    rate.find_rate,
     search.search,
     stages.train,
     stages.predict,

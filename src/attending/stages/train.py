@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from attending.stages.label import read_labels, read_outcomes
 from attending.stages.tokenize import VOCABULARY_FILE, read_concepts, read_vocabulary
 from attending.tokens.concepts import links
 from attending.tokens.store import TokenStore
-from attending.train import loop
+from attending.train import loop, parallel, phases, rate
 
 KIND = "model"
 OUTCOMES_FILE = "outcomes.parquet"
@@ -97,31 +98,50 @@ def train(
         parents={"tokens": token_manifest.fingerprint, "labels": label_manifest.fingerprint},
         seed=seed,
     )
-    if is_current(out, recipe):
-        return read_manifest(out, KIND)
-    with writing(out, recipe) as writer:
+    with parallel.team(config.device, config.parallel) as team:
+        if team.agree(is_current(out, recipe)):
+            return read_manifest(out, KIND)
         data = read_data(tokens, labels, batching, label_manifest.config)
         settings = _sized(model, data)
-        network, facts = _learn(model.name, settings, data, config, writer.path, seed)
-        save_model(writer.path, model.name, settings, network)
-        shutil.copy(tokens / VOCABULARY_FILE, writer.path / VOCABULARY_FILE)
-        shutil.copy(labels / OUTCOMES_FILE, writer.path / OUTCOMES_FILE)
-        write_json(
-            writer.path / ORIGIN_FILE,
-            {
-                "tokens": token_manifest.config,
-                "task": label_manifest.config["task"],
-                "target": label_manifest.config["target"],
-                "center": data.loader.samples.center,
-                "scale": data.loader.samples.scale,
-                "batches": batching.to_dict(),
-            },
-        )
-        n_parameters = sum(p.numel() for p in network.parameters())
-        writer.counts = {"train_samples": len(data.train), "n_parameters": n_parameters} | facts
-        for state in writer.path.glob("state-*"):
-            state.unlink()
+        learn = partial(_learn, model.name, settings, data, config, seed, team)
+        if team.leads:
+            with writing(out, recipe) as writer:
+                network, facts = learn(Path(team.told(str(writer.path))))
+                save_model(writer.path, model.name, settings, network)
+                shutil.copy(tokens / VOCABULARY_FILE, writer.path / VOCABULARY_FILE)
+                shutil.copy(labels / OUTCOMES_FILE, writer.path / OUTCOMES_FILE)
+                origin = _origin(data, batching, token_manifest, label_manifest)
+                write_json(writer.path / ORIGIN_FILE, origin)
+                n_parameters = sum(p.numel() for p in network.parameters())
+                writer.counts = {"train_samples": len(data.train), "n_parameters": n_parameters} | facts
+                phases.forget(writer.path)
+        else:
+            learn(Path(team.told("")))
+        team.wait()
     return read_manifest(out, KIND)
+
+
+def find_rate(
+    tokens: Path,
+    labels: Path,
+    *,
+    model: Component,
+    config: loop.Config,
+    batching: batches.Config,
+    seed: int = 0,
+) -> rate.Found:
+    """Try learning rates on a copy of the model that training would start from; nothing is written.
+
+    Raises:
+        ModelError: if the model fits itself, without a learning rate, or a split has no sample.
+    """
+    if registry.load("models", model.name).Model.fits:
+        raise ModelError(f"'{model.name}' fits itself and has no learning rate")
+    data = read_data(tokens, labels, batching, read_manifest(labels, "labels").config)
+    settings = _sized(model, data)
+    network = _fresh(model.name, settings, data, seed)
+    with parallel.team(config.device, "none") as team:
+        return rate.find(_run(network, settings, data, config, labels, seed, team))
 
 
 def read_data(tokens: Path, labels: Path, batching: batches.Config, asked: dict[str, Any]) -> Data:
@@ -158,6 +178,18 @@ def read_data(tokens: Path, labels: Path, batching: batches.Config, asked: dict[
     )
     loader = Loader(store=store, samples=samples, config=batching)
     return Data(loader=loader, facts=facts, ontology=ontology, train=training, tuning=tuning)
+
+
+def _origin(data: Data, batching: batches.Config, tokens: Manifest, labels: Manifest) -> dict[str, Any]:
+    """Return what a trained model must know of how it was made to read other data in the same way."""
+    return {
+        "tokens": tokens.config,
+        "task": labels.config["task"],
+        "target": labels.config["target"],
+        "center": data.loader.samples.center,
+        "scale": data.loader.samples.scale,
+        "batches": batching.to_dict(),
+    }
 
 
 def facts_for(model: Model, data: Data) -> Facts:
@@ -206,18 +238,45 @@ def _sized(model: Component, data: Data) -> Settings:
 
 
 def _learn(
-    name: str, settings: Settings, data: Data, config: loop.Config, folder: Path, seed: int
-) -> tuple[Any, dict[str, Any]]:
+    name: str,
+    settings: Settings,
+    data: Data,
+    config: loop.Config,
+    seed: int,
+    team: parallel.Team,
+    folder: Path,
+) -> tuple[Model, dict[str, Any]]:
+    network = _fresh(name, settings, data, seed)
+    if not network.fits:
+        facts = phases.learn(_run(network, settings, data, config, folder, seed, team), name)
+    elif team.leads:
+        started = time.monotonic()
+        order = np.random.default_rng(seed).permutation(data.train)
+        facts = network.fit(Rereadable(data.loader, order), Rereadable(data.loader, data.tuning), seed=seed)
+        facts = {"seconds": round(time.monotonic() - started, 1)} | facts
+    else:
+        facts = {}
+    return network.eval(), facts
+
+
+def _fresh(name: str, settings: Settings, data: Data, seed: int) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_model(name, settings)
     network.use(facts_for(network, data))
-    if network.fits:
-        started = time.monotonic()
-        order = np.random.default_rng(seed).permutation(data.train)
-        found = network.fit(Rereadable(data.loader, order), Rereadable(data.loader, data.tuning), seed=seed)
-        return network.eval(), {"seconds": round(time.monotonic() - started, 1)} | found
-    run = loop.Run(
+    return network
+
+
+def _run(
+    network: Model,
+    settings: Settings,
+    data: Data,
+    config: loop.Config,
+    folder: Path,
+    seed: int,
+    team: parallel.Team,
+) -> loop.Run:
+    return loop.Run(
         model=network,
         loader=data.loader,
         train=data.train,
@@ -226,15 +285,9 @@ def _learn(
         folder=folder,
         seed=seed,
         target=data.facts.target,
+        factors=phases.factors(network, settings, config.rate_width, data.loader.samples.n_outcomes),
+        team=team,
     )
-    at = run.go(f"training {name}")
-    facts = {
-        "seconds": round(at.seconds, 1),
-        "steps": at.step,
-        "best_step": at.best_step,
-        "tuning_loss": at.best_loss,
-    }
-    return network.eval(), facts
 
 
 class Rereadable:

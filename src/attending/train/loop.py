@@ -62,7 +62,7 @@ class Run:
         last_saved = time.monotonic()
         epochs = range(at.epoch, self.config.epochs) if not at.finished else range(0)
         for epoch in track(epochs, label) if self.team.leads else epochs:
-            plan = self._plan(epoch)
+            plan = self.plan(epoch)
             learner.objective.train()
             for step in ahead(steps.make, steps.of_epoch(plan, batch=at.batch, step=at.step)):
                 self._step(
@@ -89,7 +89,8 @@ class Run:
             OfHistories(self.model, bf16=bf16) if self.own else OfLabels(self.model, self.target, bf16=bf16)
         )
 
-    def _plan(self, epoch: int) -> list[Positions]:
+    def plan(self, epoch: int) -> list[Positions]:
+        """Return the batches of an epoch."""
         one = self.config.samples == "one_a_subject"
         return self.loader.train_plan(self.train, seed=self.seed, epoch=epoch, one_a_subject=one)
 

@@ -1,0 +1,69 @@
+"""The phases of a model's training: first on histories alone, where asked and where the model can, then on labels."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attending.config import Settings
+from attending.nn.interface import SIZES, Model, SelfSupervised
+from attending.progress import say
+from attending.train.loop import Run
+from attending.train.optimizer import rate_factors
+from attending.train.state import Position, States
+
+PRETRAIN = "pretrain"
+WIDTH_OF_SIZES = int(SIZES["small"]["width"])
+"""The width for which the default learning rate is meant, where `size` sets a model's widths."""
+
+
+def learn(run: Run, name: str) -> dict[str, Any]:
+    """Train through all phases, from where they were, and return what to tell of them."""
+    before = _pretrained(run, name)
+    at = run.go(f"training {name}")
+    seconds = at.seconds + (before.seconds if before else 0.0)
+    told = {
+        "seconds": round(seconds, 1),
+        "steps": at.step,
+        "best_step": at.best_step,
+        "tuning_loss": at.best_loss,
+    }
+    if before:
+        told |= {"pretrain_steps": before.step, "pretrain_tuning_loss": before.best_loss}
+    return told
+
+
+def _pretrained(run: Run, name: str) -> Position | None:
+    """Leave in the model the weights that its own objective likes best, if it has one and this is asked."""
+    if not run.config.pretrain_epochs:
+        return None
+    if not isinstance(run.model, SelfSupervised):
+        if run.team.leads:
+            say(f"{name} has no objective of its own: it is not pretrained, and learns from labels alone")
+        return None
+    folder = run.folder / PRETRAIN
+    folder.mkdir(exist_ok=True)
+    phase = {"epochs": run.config.pretrain_epochs, "samples": "one_a_subject"}
+    first = replace(run, own=True, folder=folder, config=run.config.model_copy(update=phase))
+    return first.go(f"pretraining {name}")
+
+
+def forget(folder: Path) -> None:
+    """Remove the states of all phases; the logs stay."""
+    States(folder).remove()
+    States(folder / PRETRAIN).remove()
+
+
+def factors(model: Model, settings: Settings, width: int, n_outcomes: int) -> dict[str, float]:
+    """Return what scales the learning rate of each parameter, for a rate chosen at `width`; 0 scales nothing.
+
+    A model whose `size` is set is scaled from the width of `small` unless told otherwise.
+    """
+    if not width and not getattr(settings, "size", ""):
+        return {}
+    width = width or WIDTH_OF_SIZES
+    widths = {name: width for name in type(settings).model_fields if name.startswith("width")}
+    with torch.random.fork_rng(devices=[]):
+        base = type(model)(settings.model_copy(update=widths))
+    return rate_factors(model, base, n_outcomes)
