@@ -29,8 +29,9 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.packed import multi_hot, segment_softmax, segment_sum, token_weights
+from attending.nn.packed import multi_hot, segment_sum, token_weights
 from attending.nn.post_norm import FeedForward, PostNormLayer, check_heads, encode
+from attending.nn.scores import hop_softmax
 from attending.nn.time import rotary_frequencies
 
 
@@ -119,8 +120,7 @@ class Asking(nn.Module):
         query = self.query(state).unflatten(1, (heads, -1))
         key, value = self.key_value(tokens).unflatten(1, (2, heads, -1)).unbind(1)
         scores = (query[owner] * key).sum(2) / query.shape[2] ** 0.5
-        lane = owner[:, None] * heads + torch.arange(heads, device=owner.device)
-        attention = segment_softmax(scores.flatten(), lane.flatten(), n * heads).view_as(scores)
+        attention = hop_softmax(scores, owner, n)
         asked = segment_sum(attention[:, :, None] * value, owner, n).flatten(1)
         state = self.norm(state + self.dropout(self.mixed(asked)))
         return self.feed(state), attention.mean(1)
