@@ -1,10 +1,10 @@
-"""Recurrences over packed histories, against torch's own over each history alone."""
+"""Recurrences over packed histories, against torch's own over each history alone; softmax within histories."""
 
 import pytest
 import torch
 from torch import nn
 
-from attending.nn.packed import run
+from attending.nn.packed import run, segment_softmax
 
 OFFSETS = torch.tensor([0, 3, 3, 8, 9])  # segment 1 is empty
 KINDS = {
@@ -59,3 +59,8 @@ def test_gradients_are_those_of_finite_differences(recurrence: nn.GRU | nn.LSTM,
 def test_no_items_have_no_states(recurrence: nn.GRU | nn.LSTM) -> None:
     found = run(recurrence, torch.zeros(0, 4, dtype=torch.float64), torch.zeros(3, dtype=torch.int64))
     assert found.shape == (0, 10 if recurrence.bidirectional else 5)
+
+
+def test_attention_over_a_thousand_visits_sums_to_one_in_bfloat16() -> None:
+    found = segment_softmax(torch.zeros(1000, dtype=torch.bfloat16), torch.zeros(1000, dtype=torch.int64), 1)
+    assert float(found.sum()) == pytest.approx(1.0)

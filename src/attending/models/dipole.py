@@ -66,7 +66,7 @@ class Model(interface.Model):
         alpha = segment_softmax(self.score(now, states[earlier], owner), owner, batch.n_subjects)
         context = segment_sum(alpha[:, None] * states[earlier], owner, batch.n_subjects)
         read = torch.tanh(self.read(torch.cat([context, now], 1)))
-        attention = torch.zeros_like(states[:, 0]).index_copy(0, earlier, alpha)
+        attention = alpha.new_zeros(len(states)).index_copy(0, earlier, alpha)
         return Output(logits=self.output(self.dropout(read)), visit_attention=attention)
 
     def encode(self, batch: Batch) -> Float[Tensor, "visit state"]:

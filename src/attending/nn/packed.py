@@ -50,7 +50,11 @@ def segment_sum(
 def segment_softmax(
     scores: Float[Tensor, " item"], owner: Int64[Tensor, " item"], n: int
 ) -> Float[Tensor, " item"]:
-    """Return the softmax of the scores within each of `n` segments; safe where a segment is empty."""
+    """Return the softmax of the scores within each of `n` segments; safe where a segment is empty.
+
+    In float32 at least: in bfloat16 a sum stops growing at a few hundred items.
+    """
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     peak = scores.new_full((n,), -torch.inf).scatter_reduce(0, owner, scores.detach(), "amax")
     raised = (scores - peak[owner]).exp()
     return raised / segment_sum(raised, owner, n)[owner]
