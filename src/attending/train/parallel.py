@@ -69,7 +69,7 @@ class Team:
             module.compile(dynamic=True)
         if self.way != "ddp":
             return module
-        return DistributedDataParallel(module, broadcast_buffers=False, find_unused_parameters=True)
+        return DistributedDataParallel(module, find_unused_parameters=True)
 
     def adding(self, module: nn.Module, *, last: bool) -> AbstractContextManager[None]:
         """Say whether the next backward pass is the last of its step; only then gradients travel."""
