@@ -170,3 +170,9 @@ def test_a_history_without_weight_says_nothing_of_its_codes() -> None:
 def test_a_width_that_heads_cannot_share_is_refused() -> None:
     with pytest.raises(ConfigError, match="width 18, n_heads 4"):
         Model(Config(n_tokens=40, n_outcomes=5, width=18, n_heads=4))
+
+
+def test_a_batch_without_events_can_be_read() -> None:
+    model, batch = Model(EXAMPLE), batch_of([[], [(0.0, [])]])
+    assert bool(torch.isfinite(model.self_loss(batch)))
+    assert bool(torch.isfinite(model.eval()(batch).logits).all())

@@ -135,3 +135,9 @@ def test_how_much_time_passed_matters() -> None:
     soon, late = (batch_of([[(ago, [1]), (3.0, [2])]]) for ago in (9.0, 300.0))
     with torch.no_grad():
         assert float((model(soon).logits - model(late).logits).abs().max()) > 1e-6
+
+
+def test_a_batch_without_events_can_be_read() -> None:
+    model, batch = Model(EXAMPLE), batch_of([[], [(0.0, [])]])
+    assert bool(torch.isfinite(model.self_loss(batch)))
+    assert bool(torch.isfinite(model.eval()(batch).logits).all())

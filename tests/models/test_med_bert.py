@@ -93,3 +93,9 @@ def test_when_a_code_came_is_not_read_but_in_which_visit() -> None:
         found = [model(batch).logits for batch in (recent, old, swapped)]
     assert torch.equal(found[0], found[1])
     assert float((found[0] - found[2]).abs().max()) > 1e-7
+
+
+def test_a_batch_without_events_can_be_read() -> None:
+    model, batch = Model(EXAMPLE), batch_of([[], [(0.0, [])]])
+    assert bool(torch.isfinite(model.self_loss(batch)))
+    assert bool(torch.isfinite(model.eval()(batch).logits).all())

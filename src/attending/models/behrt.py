@@ -32,17 +32,10 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.bert import (
-    SPREAD,
-    Encoder,
-    age_now,
-    initialise,
-    make_room,
-    visit_number,
-    without_empty_visits,
-)
+from attending.nn.bert import SPREAD, Encoder, initialise
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import token_weights
+from attending.nn.sentence import age_now, make_room, sinusoid, visit_number, without_empty_visits
 
 AGES = 110  # whole years that have an embedding of their own
 POSITIONS = 512  # visits that have a random position of their own, in the authors' form
@@ -141,10 +134,7 @@ class Model(interface.Model):
     def _position(self, number: Int64[Tensor, " place"]) -> Float[Tensor, "place width"]:
         if self.config.strict == "authors":
             return self.positions[number.clamp(max=len(self.positions) - 1)]
-        width, like = self.config.width, self.words.weight
-        rate = 10_000 ** (-torch.arange(0, width, 2, device=number.device, dtype=like.dtype) / width)
-        angle = number[:, None] * rate
-        return SPREAD * 2**0.5 * torch.cat([angle.sin(), angle.cos()], 1)[:, :width]
+        return sinusoid(number, self.words.weight, SPREAD)
 
     def _say(self, states: Float[Tensor, "chosen width"]) -> Float[Tensor, "chosen vocabulary"]:
         return self.pretext(states, self.words.weight)

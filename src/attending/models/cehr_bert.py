@@ -30,18 +30,17 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.bert import (
+from attending.nn.bert import Encoder, initialise
+from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
+from attending.nn.packed import last, run, segment_sum, token_weights
+from attending.nn.sentence import (
     DAYS_A_YEAR,
-    Encoder,
     age_now,
     canonical,
-    initialise,
     make_room,
     visit_number,
     without_empty_visits,
 )
-from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
-from attending.nn.packed import last, run, segment_sum, token_weights
 
 WEEKS, MONTHS = 4, 11
 N_EXTRA = 3 + WEEKS + MONTHS + 1  # mask, visit start, visit end, W0 … W3, M1 … M11, LT

@@ -25,9 +25,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.bert import Encoder, initialise, visit_number, without_empty_visits
+from attending.nn.bert import Encoder, initialise
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import segment_sum, token_weights
+from attending.nn.sentence import visit_number, without_empty_visits
 
 VISITS = 512  # that have an embedding of their own; later ones share the last
 LONG_DAYS = 7.0

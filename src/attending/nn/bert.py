@@ -1,4 +1,4 @@
-"""BERT's encoder over packed histories, and room for tokens that no record holds: [CLS], [SEP], time tokens.
+"""BERT's encoder over packed histories.
 
 Devlin et al., "BERT", NAACL 2019. A layer is post-norm, with GELU by the error function and LayerNorms of ε = 1e-12:
 
@@ -9,21 +9,18 @@ All weights start at N(0, 0.02), all biases at 0. Nothing is padded, so no softm
 on attention itself, which the fused kernels leave out of a prediction anyway.
 """
 
-from dataclasses import dataclass, replace
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from attending.batch import Batch, owners
+from attending.batch import owners
 from attending.errors import ConfigError
 from attending.nn.attention import Layout, attend, layout
 from attending.nn.masking import EPSILON
 from attending.nn.packed import segment_softmax
 
 SPREAD = 0.02  # of all weights at the start
-DAYS_A_YEAR = 365.25
 LOOKERS = 128  # places of a history whose attention is averaged
 
 
@@ -43,7 +40,8 @@ class Layer(nn.Module):
 
     def project(self, x: Float[Tensor, "place width"]) -> Float[Tensor, "3 place heads size"]:
         """Return queries, keys and values."""
-        return self.inputs(x).view(len(x), 3, self.n_heads, -1).transpose(0, 1)
+        size = x.shape[1] // self.n_heads
+        return self.inputs(x).view(len(x), 3, self.n_heads, size).transpose(0, 1)
 
     def forward(self, x: Float[Tensor, "place width"], blocks: Layout) -> Float[Tensor, "place width"]:
         """Return what stands at each place after it looked at its history and thought for itself."""
@@ -125,72 +123,3 @@ def initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=SPREAD)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
-
-
-@dataclass(frozen=True)
-class Room:
-    """Segments with places added around their items.
-
-    offsets   where each segment starts among the places, and the end
-    items     the place of each item
-    nearest   the item that is nearest to each place, in its own segment if that holds any
-    """
-
-    offsets: Int64[Tensor, " bounds"]
-    items: Int64[Tensor, " item"]
-    nearest: Int64[Tensor, " place"]
-
-
-def make_room(
-    offsets: Int64[Tensor, " bounds"],
-    before: Int64[Tensor, " segment"] | int = 0,
-    after: Int64[Tensor, " segment"] | int = 0,
-) -> Room:
-    """Add `before` places at the start and `after` places at the end of each segment."""
-    widened = torch.zeros_like(offsets)
-    widened[1:] = (offsets.diff() + before + after).cumsum(0)
-    shift = widened[:-1] + before - offsets[:-1]
-    of_item, of_place = owners(offsets), owners(widened)
-    items = torch.arange(len(of_item), device=offsets.device) + shift[of_item]
-    nearest = torch.arange(len(of_place), device=offsets.device) - shift[of_place]
-    nearest = nearest.clamp(offsets[:-1][of_place], offsets[1:][of_place] - 1)
-    return Room(widened, items, nearest)
-
-
-def without_empty_visits(batch: Batch) -> Batch:
-    """Return the batch without the visits that hold no token; every history stays."""
-    present = batch.visit_offsets.diff() > 0
-    before = torch.zeros_like(batch.visit_offsets)
-    before[1:] = present.cumsum(0)
-    kept = torch.cat([batch.visit_offsets[:-1][present], batch.visit_offsets[-1:]])
-    return replace(batch, visit_offsets=kept, subject_offsets=before[batch.subject_offsets])
-
-
-def canonical(batch: Batch) -> tuple[Batch, Int64[Tensor, " token"]]:
-    """Sort each visit's tokens by time and then by number, and say where each came from.
-
-    What is simultaneous has no order of its own; a model that reads tokens one after another needs one.
-    """
-    order = torch.argsort(batch.tokens, stable=True)
-    for key in (batch.days, batch.visit_of_token):
-        order = order[torch.argsort(key[order], stable=True)]
-    sorted_ = {name: getattr(batch, name)[order] for name in ("tokens", "days", "ages", "values")}
-    weights = None if batch.weights is None else batch.weights[order]
-    return replace(batch, **sorted_, weights=weights), order
-
-
-def age_now(batch: Batch) -> Float[Tensor, " subject"]:
-    """Return each subject's age in years at the prediction time; 0 where the history is empty."""
-    if len(batch.ages) == 0:
-        return batch.ages.new_zeros(batch.n_subjects)
-    last = (batch.token_offsets[1:] - 1).clamp(min=0)
-    ages = batch.ages[last] - batch.days[last] / DAYS_A_YEAR
-    return torch.where(batch.token_offsets.diff() > 0, ages, 0.0)
-
-
-def visit_number(batch: Batch) -> Int64[Tensor, " visit"]:
-    """Return how many visits of its history came before each visit."""
-    return (
-        torch.arange(batch.n_visits, device=batch.tokens.device)
-        - batch.subject_offsets[batch.subject_of_visit]
-    )

@@ -1,0 +1,208 @@
+"""Hi-BEHRT: a long history in overlapping segments, read segment by segment and then as a sequence of segments.
+
+Li, Mamouei, Salimi-Khorshidi, Rao, Hassaine, Canoy, Lukasiewicz, Rahimi: "Hi-BEHRT: Hierarchical Transformer-Based
+Model for Accurate Prediction of Clinical Events Using Multimodal Longitudinal Electronic Health Records", IEEE Journal
+of Biomedical and Health Informatics 2023. Tokens enter as in BEHRT,
+
+    e_j = LayerNorm(E[code_j] + A[⌊age_j⌋] + S[p mod 2] + P(p))             p the number of the visit
+
+a window of `segment` tokens slides over them by `stride`, and two encoders follow (`nn.bert`): the first reads each
+segment i by itself, the second the sequence of segments:
+
+    h_j of segment i = Local(e_j of segment i),     s_i = LayerNorm(tanh(W_s mean_j h_j + b_s))
+    g_1 g_2 … = Whole(s_1 s_2 …),                   logits = W_o tanh(W_p mean_i g_i + b_p) + b_o
+
+so attention costs T · segment instead of T². Before that it learns without labels to tell the same of two views of a
+history, each with other tokens hidden: with z = project(g_i) and q = predict(z) of every segment,
+
+    loss = ½ Σ over both directions of mean_i (2 - 2 cos(q_i of one view, z_i of the other, held fixed)).
+
+Notable: the paper's BYOL compares with a slowly moving copy of the network. Here the other view comes from the network
+itself, its gradient stopped (SimSiam, Chen and He, CVPR 2021): no second network to keep, and z is standardised over
+the segments of the batch, which keeps it from shrinking to a point. The paper hides whole segments; many histories are
+one segment, so tokens are hidden. The released code reads each segment, and the history, off its first place; their
+mean stands here, so that no code is special, and s_i is normalised as tokens are: read off one place, two such encoders
+in a row stall at learning rates at which BEHRT learns. Simultaneous tokens are put in the order of their numbers before
+they are cut into segments.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+
+from attending.batch import Batch, Output, owners
+from attending.errors import ConfigError
+from attending.nn import interface
+from attending.nn.bert import SPREAD, Encoder, initialise
+from attending.nn.masking import EPSILON, mask_tokens
+from attending.nn.packed import segment_sum, token_weights
+from attending.nn.sentence import canonical, sinusoid, visit_number, without_empty_visits
+
+AGES = 110  # whole years that have an embedding of their own
+HIDDEN_SHARE = 0.3  # of a view's tokens
+
+
+class Config(interface.ModelConfig):
+    """Settings of Hi-BEHRT.
+
+    width, n_layers, n_heads   of each of the two encoders; `width` must divide into `n_heads` parts
+    width_feed                 inside the feed-forward
+    segment, stride            tokens in a window, and how far the next window starts
+    """
+
+    width: int = 96
+    width_feed: int = 192
+    n_layers: int = 2
+    n_heads: int = 4
+    segment: int = Field(default=50, ge=1)
+    stride: int = Field(default=30, ge=1)
+    dropout: float = 0.1
+
+
+EXAMPLE = Config(
+    n_tokens=40,
+    n_outcomes=5,
+    width=16,
+    width_feed=32,
+    n_layers=1,
+    n_heads=2,
+    segment=8,
+    stride=5,
+    dropout=0.0,
+)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Overlapping segments of a batch's tokens.
+
+    source     the token of each item of a segment
+    segments   where each segment starts in the items, and the end
+    subjects   where each history starts in the segments, and the end
+    """
+
+    source: Int64[Tensor, " item"]
+    segments: Int64[Tensor, " segment_bounds"]
+    subjects: Int64[Tensor, " subject_bounds"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the encoders made of the windows.
+
+    seen, read   what the last layer of either encoder attended to
+    states       each segment within its history
+    """
+
+    seen: Float[Tensor, "item width"]
+    read: Float[Tensor, "segment width"]
+    states: Float[Tensor, "segment width"]
+
+
+class Model(interface.Model):
+    """Hi-BEHRT over packed histories."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        if config.stride > config.segment:
+            raise ConfigError(
+                f"the 'stride' of models.hi_behrt must not exceed the 'segment', or tokens between windows are lost; "
+                f"got stride {config.stride}, segment {config.segment}"
+            )
+        self.config = config
+        width = config.width
+        self.words = nn.Embedding(config.n_tokens + 1, width)  # the vocabulary, mask
+        self.ages = nn.Embedding(AGES, width)
+        self.segments = nn.Embedding(2, width)
+        self.norm, self.segment_norm = (nn.LayerNorm(width, eps=EPSILON) for _ in range(2))
+        sizes = (width, config.width_feed, config.n_layers, config.n_heads, config.dropout)
+        self.local, self.whole = Encoder(*sizes), Encoder(*sizes)
+        self.segment_pool, self.pool = nn.Linear(width, width), nn.Linear(width, width)
+        self.output = nn.Linear(width, config.n_outcomes)
+        self.pretext = nn.ModuleDict({"project": _perceptron(width), "predict": _perceptron(width)})
+        self.dropout = nn.Dropout(config.dropout)
+        self.apply(initialise)
+
+    def forward(self, batch: Batch) -> Output:
+        """Return the logits, and how much each token is looked at in its segments, times these in the history."""
+        ordered, order = canonical(without_empty_visits(batch))
+        windows = self._cut(ordered)
+        reading = self._read(ordered, windows)
+        pooled = torch.tanh(self.pool(_mean(reading.states, windows.subjects)))
+        looks = None if self.training else self._looks(reading, windows, order)
+        return Output(logits=self.output(self.dropout(pooled)), token_attention=looks)
+
+    def self_loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """Return how far two views of each segment, with other tokens hidden, are from telling the same."""
+        ordered, _ = canonical(without_empty_visits(batch))
+        windows = self._cut(ordered)
+        aims, guesses = [], []
+        for _ in range(2):
+            view, _ = mask_tokens(ordered, self.config.n_tokens, HIDDEN_SHARE)
+            aims.append(_standardise(self.pretext["project"](self._read(view, windows).states)))
+            guesses.append(self.pretext["predict"](aims[-1]))
+        apart = [
+            2 - 2 * cosine_similarity(guess.float(), aim.detach().float(), dim=1)
+            for guess, aim in zip(guesses, reversed(aims), strict=True)
+        ]
+        return torch.cat(apart).sum() / max(2 * len(aims[0]), 1)
+
+    def _cut(self, batch: Batch) -> Windows:
+        """Slide a window over each history; the last one ends with it."""
+        segment, stride = self.config.segment, self.config.stride
+        first, lengths = batch.token_offsets[:-1], batch.token_offsets.diff()
+        subjects = _bounds((lengths > 0) + ((lengths - segment).clamp(min=0) + stride - 1) // stride)
+        subject = owners(subjects)
+        skipped = (torch.arange(len(subject), device=first.device) - subjects[subject]) * stride
+        segments = _bounds((lengths[subject] - skipped).clamp(max=segment))
+        owner = owners(segments)
+        within = torch.arange(len(owner), device=first.device) - segments[owner]
+        return Windows((first[subject] + skipped)[owner] + within, segments, subjects)
+
+    def _read(self, batch: Batch, windows: Windows) -> Reading:
+        items = self.dropout(self._embed(batch))[windows.source]
+        states, seen = self.local(items, windows.segments)
+        segments = self.segment_norm(torch.tanh(self.segment_pool(_mean(states, windows.segments))))
+        states, read = self.whole(segments, windows.subjects)
+        return Reading(seen, read, states)
+
+    def _embed(self, batch: Batch) -> Float[Tensor, "token width"]:
+        number = visit_number(batch)[batch.visit_of_token]
+        e = self.words(batch.tokens) * token_weights(batch)[:, None]
+        e = e + self.ages(batch.ages.floor().long().clamp(0, AGES - 1))
+        e = e + self.segments(number % 2) + sinusoid(number, self.words.weight, SPREAD)
+        return self.norm(e)
+
+    def _looks(
+        self, reading: Reading, windows: Windows, order: Int64[Tensor, " token"]
+    ) -> Float[Tensor, " token"]:
+        within = self.local.received(reading.seen, windows.segments)
+        among = self.whole.received(reading.read, windows.subjects)
+        return segment_sum(within * among[owners(windows.segments)], order[windows.source], len(order))
+
+
+def _bounds(lengths: Int64[Tensor, " segment"]) -> Int64[Tensor, " bounds"]:
+    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+
+
+def _mean(
+    x: Float[Tensor, "item width"], offsets: Int64[Tensor, " bounds"]
+) -> Float[Tensor, "segment width"]:
+    """Return the mean of each segment's items; 0 for an empty one."""
+    lengths = offsets.diff()
+    return segment_sum(x, owners(offsets), len(lengths)) / lengths.clamp(min=1)[:, None]
+
+
+def _perceptron(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(width, width), nn.LayerNorm(width, eps=EPSILON), nn.ReLU(), nn.Linear(width, width)
+    )
+
+
+def _standardise(z: Float[Tensor, "segment width"]) -> Float[Tensor, "segment width"]:
+    centred = z - z.mean(0)
+    return centred / (centred.square().mean(0) + 1e-5).sqrt()
