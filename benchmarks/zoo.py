@@ -17,6 +17,7 @@ import json
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def prepare(name: str) -> None:
 def run(name: str, models: list[str], workers: int, until: float) -> None:
     """Run the models of one data set, some at once, and write each as it is done."""
     waiting, running = list(models), {}
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         while waiting or running:
             while waiting and len(running) < workers and time.monotonic() < until:
                 model = waiting.pop(0)
