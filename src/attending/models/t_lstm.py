@@ -14,7 +14,7 @@ loop over steps that is left does two small products, over the histories that ar
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output
@@ -51,33 +51,39 @@ class Model(interface.Model):
         codes = bag(self.embedding, batch, token_weights(batch, multi_hot(batch)), batch.visit_offsets)
         projected = self.inputs(self.dropout(codes))
         lost = 1 - log_decay(visit_gaps(batch))
-        states = self._run(torch.cat([projected, lost[:, None]], 1), batch)
+        states = self._run(projected, lost[:, None], batch.subject_offsets)
         return Output(logits=self.output(self.dropout(last(states, batch.subject_offsets))))
 
     def _run(
-        self, inputs: Float[Tensor, "visit gates_and_loss"], batch: Batch
+        self,
+        projected: Float[Tensor, "visit gates"],
+        lost: Float[Tensor, "visit 1"],
+        offsets: Int64[Tensor, " bounds"],
     ) -> Float[Tensor, "visit state"]:
-        """Return h at each visit; `inputs` holds the gates' share of the visit, then the share of s that is lost."""
-        if len(inputs) == 0:
-            return inputs.new_zeros(0, self.recurrent.in_features)
-        packed, source = pack(inputs, batch.subject_offsets)
-        hidden = memory = inputs.new_zeros(int(packed.batch_sizes[0]), self.recurrent.in_features)
+        """Return h at each visit, from the visits' share of the gates and the share of s that each gap takes."""
+        if len(projected) == 0:
+            return lost.new_zeros(0, self.recurrent.in_features)
+        packed, source = pack(projected, offsets)
+        sizes = packed.batch_sizes.tolist()
+        hidden = memory = lost.new_zeros(sizes[0], self.recurrent.in_features)
         states = []
-        for now in torch.split(packed.data, packed.batch_sizes.tolist()):
-            hidden, memory = self._step(now, hidden[: len(now)], memory[: len(now)])
+        for gates, fades in zip(
+            torch.split(packed.data, sizes), torch.split(lost[source], sizes), strict=True
+        ):
+            hidden, memory = self._step(gates, fades, hidden[: len(gates)], memory[: len(gates)])
             states.append(hidden)
         ordered = torch.cat(states)
         return torch.zeros_like(ordered).index_copy(0, source, ordered)
 
     def _step(
         self,
-        inputs: Float[Tensor, "history gates_and_loss"],
+        projected: Float[Tensor, "history gates"],
+        lost: Float[Tensor, "history 1"],
         hidden: Float[Tensor, "history state"],
         memory: Float[Tensor, "history state"],
     ) -> tuple[Float[Tensor, "history state"], Float[Tensor, "history state"]]:
-        gates, lost = inputs[:, :-1] + self.recurrent(hidden), inputs[:, -1:]
         kept = memory - lost * torch.tanh(self.short_term(memory))
-        width = hidden.shape[1]
+        gates, width = projected + self.recurrent(hidden), hidden.shape[1]
         forget, let_in, let_out = torch.sigmoid(gates[:, : 3 * width]).chunk(3, dim=1)
         memory = forget * kept + let_in * torch.tanh(gates[:, 3 * width :])
         return let_out * torch.tanh(memory), memory
