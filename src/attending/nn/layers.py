@@ -14,14 +14,18 @@ Sources: pre-norm with RMSNorm (Zhang and Sennrich 2019; its gain is left to the
 2020), rotary angles (Su et al. 2021), normalised queries and keys (Henry et al. 2020). No biases.
 """
 
+from collections.abc import Iterable
+
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int64
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differentiable
 from torch.nn.functional import rms_norm, silu
 
+from attending.batch import owners
 from attending.errors import ConfigError
 from attending.nn.attention import Layout, Sees, attend
+from attending.nn.packed import segment_softmax
 from attending.nn.time import rotate, turns
 
 EPSILON = 1e-6
@@ -62,11 +66,38 @@ class Encoder(nn.Module):
         self, x: Float[Tensor, "token width"], times: Float[Tensor, " token"], layout: Layout
     ) -> Float[Tensor, "token width"]:
         """Return the state of each token; `times` are in the unit of the frequencies."""
+        return normalise(self._through(self.layers, x, times, layout))
+
+    def watched(
+        self,
+        x: Float[Tensor, "token width"],
+        times: Float[Tensor, " token"],
+        layout: Layout,
+        offsets: Int64[Tensor, " bounds"],
+    ) -> tuple[Float[Tensor, "token width"], Float[Tensor, " token"]]:
+        """Return the states, and how each history's last token shares its attention in the last layer, head by head.
+
+        The shares are the mean of the heads and sum to 1 over each history that `offsets` bounds.
+        """
+        x = self._through(self.layers[:-1], x, times, layout)
+        states = normalise(self._through(self.layers[-1:], x, times, layout))
+        owner, n = owners(offsets), len(offsets) - 1
+        if len(x) == 0:
+            return states, x.new_zeros(0)
+        last: Layer = self.layers[-1]  # type: ignore[assignment]
+        q, k, _ = last.heads(normalise(x), turns(times, self.frequencies))
+        scores = (q[offsets[1:][owner] - 1] * k).sum(2) / q.shape[2] ** 0.5
+        shares = [segment_softmax(one, owner, n) for one in scores.float().unbind(1)]
+        return states, torch.stack(shares).mean(0)
+
+    def _through(
+        self, layers: Iterable[nn.Module], x: Float[Tensor, "token width"], times: Tensor, layout: Layout
+    ) -> Float[Tensor, "token width"]:
         angles = turns(layout.sort(times), self.frequencies)
         x, inside = layout.sort(x), layout.sorted
-        for layer in self.layers:
+        for layer in layers:
             x = layer(x, angles, inside)
-        return normalise(layout.unsort(x))
+        return layout.unsort(x)
 
 
 class Layer(nn.Module):
@@ -88,20 +119,21 @@ class Layer(nn.Module):
         self, x: Float[Tensor, "token width"], angles: Complex[Tensor, "token half"], layout: Layout
     ) -> Float[Tensor, "token width"]:
         """Return the tokens after attending to their history and thinking for themselves."""
-        q, k, v = self._heads(normalise(x), angles)
+        q, k, v = self.heads(normalise(x), angles)
         x = x + self.dropout(self.output(attend(q, k, v, layout, sees=self.sees).flatten(1)))
         inner = normalise(x)
         return x + self.dropout(self.down(silu(self.gate(inner)) * self.up(inner)))
 
-    def _heads(
+    def heads(
         self, x: Float[Tensor, "token width"], angles: Complex[Tensor, "token half"]
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values of each head, as they meet."""
         size = x.shape[1] // self.n_heads
         mixed = self.inputs(x).view(len(x), 3 * self.n_heads, size)
         both, v = mixed[:, : 2 * self.n_heads], mixed[:, 2 * self.n_heads :]
         if self.temperature is not None:
             both = normalise(both)
-        q, k = rotate(both, angles).to(v.dtype).chunk(2, dim=1)
+        q, k = rotate(both, angles).chunk(2, dim=1)
         return (q if self.temperature is None else q * self.temperature), k, v
 
 

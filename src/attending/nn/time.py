@@ -4,7 +4,7 @@ import math
 
 import torch
 from jaxtyping import Bool, Complex, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from attending.batch import Batch
 from attending.nn.packed import segment_sum, visit_days
@@ -68,3 +68,35 @@ def visits_ago(batch: Batch) -> Float[Tensor, " visit"]:
     """Return the days from each visit to the prediction; 0 for static facts, which hold all the time."""
     days = visit_days(batch)
     return torch.where(known_from_birth(batch), torch.zeros_like(days), -days)
+
+
+def age_frequencies(size: int) -> Float[Tensor, " half"]:
+    """Return angular frequencies per day of age for a head of `size`: from 1 to 1e-8, geometric.
+
+    Steinberg et al., "MOTOR", ICLR 2024.
+    """
+    return 10_000.0 ** -torch.linspace(0, 2, size // 2)
+
+
+def place_frequencies(size: int) -> Float[Tensor, " half"]:
+    """Return angular frequencies per place for a head of `size`: from 1 to 1 / 10,000 (RoFormer)."""
+    return 10_000.0 ** (-torch.arange(size // 2) / (size // 2))
+
+
+class Time2Vec(nn.Module):
+    """A time as a vector: one dimension grows with it, the others swing.
+
+    Kazemi et al., "Time2Vec", 2019: v_0 = w_0 t + b_0, held within ±`limit`, and v_i = sin(w_i t + b_i). `scale` is the
+    size of the first w, about 1 / the times that matter.
+    """
+
+    def __init__(self, width: int, *, scale: float, limit: float = 100.0) -> None:
+        super().__init__()
+        self.limit = limit
+        self.weight = nn.Parameter(torch.randn(width) * scale)
+        self.bias = nn.Parameter(torch.randn(width) * scale)
+
+    def forward(self, times: Float[Tensor, " item"]) -> Float[Tensor, "item width"]:
+        """Return the vector of each time."""
+        phase = times[:, None] * self.weight + self.bias
+        return torch.cat([phase[:, :1].clamp(-self.limit, self.limit), phase[:, 1:].sin()], dim=1)
