@@ -120,6 +120,22 @@ def test_a_history_without_weights_says_no_more_than_one_of_empty_visits(knowled
         assert torch.equal(silent, model(empty).logits)
 
 
+@pytest.mark.parametrize("knowledge", [False, True])
+@pytest.mark.parametrize("passes", ["up", "up_and_down"])
+def test_every_form_takes_empty_and_long_histories_alone_or_together(knowledge: bool, passes: str) -> None:
+    model = random_model(knowledge=knowledge, passes=passes).float()
+    long = [(500.0 - visit, [visit % 40, visit % 40, (7 * visit) % 40]) for visit in range(500)]
+    histories = [[], [(0.0, [5])], [(3.0, [5]), (0.0, [])], long]
+    with torch.no_grad():
+        together = model(batch_of(histories)).logits
+        alone = torch.cat([model(batch_of([one])).logits for one in histories])
+        with torch.autocast("cpu", torch.bfloat16):
+            short = model(batch_of(histories)).logits.float()
+    assert bool(torch.isfinite(together).all())
+    torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(short, together, atol=0.1, rtol=0.1)  # bf16 keeps 8 bits
+
+
 def test_gradients_are_those_of_finite_differences() -> None:
     model = random_model(knowledge=True, passes="up_and_down")
     batch = double(batch_of([[(9.0, [1, 2]), (0.0, [3, 9])]]))

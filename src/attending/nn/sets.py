@@ -81,7 +81,7 @@ class SetLayer(nn.Module):
         scores = (query[owner] * key).sum(2) / query.shape[2] ** 0.5
         links = torch.stack([owner, torch.arange(len(x), device=x.device)])
         weights = link_softmax(scores.to(x.dtype), links, len(opening))
-        return self._add(opening, mix(value, links, weights, len(opening))), weights
+        return self._add(opening, mix(value.to(x.dtype), links, weights, len(opening))), weights
 
     def _heads(self, items: Float[Tensor, "item width"]) -> Float[Tensor, "item heads size"]:
         return items.view(len(items), self.n_heads, items.shape[1] // self.n_heads)
