@@ -57,19 +57,26 @@ def scan(
     keep, add = (one.view(n_chunks, size, *start.shape) for one in (keep, add))
     keeps, adds = keep.unbind(1), add.unbind(1)
     added, kept = torch.zeros_like(add[:, 0]), torch.ones_like(add[:, 0])
-    for some, more in zip(keeps, adds, strict=True):
-        torch.addcmul(more, some, added, out=added)
-        kept.mul_(some)
+    for keep_now, add_now in zip(keeps, adds, strict=True):
+        torch.addcmul(add_now, keep_now, added, out=added)
+        kept.mul_(keep_now)
     state, states = torch.empty_like(added), torch.empty_like(add)
     for chunk in range(n_chunks):
         state[chunk] = start
         start = torch.addcmul(added[chunk], kept[chunk], start)
-    for some, more, out in zip(keeps, adds, states.unbind(1), strict=True):
-        state = torch.addcmul(more, some, state, out=out)
+    for keep_now, add_now, out in zip(keeps, adds, states.unbind(1), strict=True):
+        state = torch.addcmul(add_now, keep_now, state, out=out)
     return states.flatten(0, 1)[:n]
 
 
 class _SelectiveScan(torch.autograd.Function):
+    """The scan and its way back.
+
+    With g_t the whole gradient of h_t, and dy_t that of y_t,
+
+    g_t = dy_t C_t + keep_(t+1) g_(t+1),   dC_t = dy_t h_t,   d(Δ u B)_t = g_t,   d(Δ A)_t = g_t keep_t h_(t-1).
+    """
+
     @staticmethod
     def forward(
         context: FunctionCtx,
@@ -86,7 +93,7 @@ class _SelectiveScan(torch.autograd.Function):
             between.append(state)
             _, states = _walk(u[now], step[now], rate, into[now], first[now], state)
             y[now] = (states * out_of[now, None]).sum(2)
-            state = states[-1]
+            state = states[-1].clone()  # a view would hold the whole block
         context.save_for_backward(u, step, rate, into, out_of, first, *between)
         return y
 
@@ -98,9 +105,7 @@ class _SelectiveScan(torch.autograd.Function):
         with torch.autocast(u.device.type, enabled=False):
             to_u, to_step, to_rate = torch.empty_like(u), torch.empty_like(u), torch.zeros_like(rate)
             to_into, to_out = torch.empty_like(into), torch.empty_like(out_of)
-            later = torch.zeros_like(
-                rate
-            )  # the gradient of a block's last state that comes from the next block
+            later = torch.zeros_like(rate)  # what the next block adds to the gradient of a block's last state
             for block in range(len(between) - 1, -1, -1):
                 now = slice(block * BLOCK, (block + 1) * BLOCK)
                 keep, states = _walk(u[now], step[now], rate, into[now], first[now], between[block])
