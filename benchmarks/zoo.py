@@ -34,7 +34,7 @@ from attending.config import Component
 from attending.evaluate.bootstrap import Bootstrap
 from attending.evaluate.comparison import BASELINES
 from attending.evaluate.reading import Predictions, read_cohort
-from attending.evaluate.work import work_of
+from attending.evaluate.work import Work, work_of
 from attending.pipeline import Study
 from attending.schema import HELD_OUT, OUTCOME, TUNING
 from attending.stages.label import read_labels, read_outcomes
@@ -184,6 +184,21 @@ def latency(study: Study, folder: str) -> float:
 
 def scored(study: Study, predictions: dict[str, Path]) -> dict[str, Any]:
     """Score the predictions of all seeds on held-out subjects; intervals are of the mean over seeds."""
+    work, facts = scores_of(study, predictions)
+    scopes = next(iter(work.scores.values())).metrics
+    metrics = {
+        scope: {
+            name: over_seeds([one.metrics[scope][name] for one in work.scores.values()]) for name in names
+        }
+        for scope, names in scopes.items()
+    }
+    headline = [one.metrics["all"][work.headline] for one in work.scores.values()]
+    replicates = np.mean([one.values for one in headline], axis=0).round(6).tolist()
+    return facts | {"headline": work.headline, "metrics": metrics, "replicates": replicates}
+
+
+def scores_of(study: Study, predictions: dict[str, Path]) -> tuple[Work, dict[str, Any]]:
+    """Return the scores of each predictions artifact by its name, and what was asked of whom."""
     labels, splits = study.folder / "labels", study.folder / "splits"
     asked = read_manifest(labels, "labels").config
     outcomes, of_subjects = read_outcomes(labels), read_splits(splits)
@@ -193,24 +208,13 @@ def scored(study: Study, predictions: dict[str, Path]) -> dict[str, Any]:
     work = work_of(asked["target"], asked["task"], cohorts, outcomes, bootstrap, config)
     of = {split: Predictions(predictions, cohort, split, outcomes) for split, cohort in cohorts.items()}
     with ThreadPoolExecutor(1) as executor:
-        for seed in predictions:
-            work.add(seed, of[HELD_OUT][seed], executor, of[TUNING][seed])
-    scopes = work.scores["seed 0"].metrics
-    metrics = {
-        scope: {
-            name: over_seeds([one.metrics[scope][name] for one in work.scores.values()]) for name in names
-        }
-        for scope, names in scopes.items()
-    }
-    headline = [one.metrics["all"][work.headline] for one in work.scores.values()]
-    return {
+        for name in predictions:
+            work.add(name, of[HELD_OUT][name], executor, of[TUNING][name])
+    return work, {
         "n_samples": cohorts[HELD_OUT].samples.n,
         "n_subjects": cohorts[HELD_OUT].samples.n_subjects,
         "n_outcomes": len(outcomes[OUTCOME]),
-        "headline": work.headline,
-        "quality_on_tuning": float(np.mean([work.quality(of[TUNING][seed]) for seed in predictions])),
-        "metrics": metrics,
-        "replicates": np.mean([one.values for one in headline], axis=0).round(6).tolist(),
+        "quality_on_tuning": float(np.mean([work.quality(of[TUNING][name]) for name in predictions])),
     }
 
 
