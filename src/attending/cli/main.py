@@ -10,7 +10,7 @@ from cyclopts import App
 
 from attending import __version__
 from attending.cli import audit, compare, describe, rate, records, run, search, seismometer, stages
-from attending.errors import AttendingError
+from attending.errors import AttendingError, ConfigError
 
 app = App(
     name="attending",
@@ -57,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     code: object = 0
     try:
+        _check_company(sys.argv[1:] if arguments is None else arguments)
         code = app(arguments, result_action="return_value")
     except AttendingError as error:
         print(f"attending: {error}", file=sys.stderr)
@@ -67,6 +68,16 @@ def main(arguments: list[str] | None = None) -> int:
         print("attending: stopped; the same command goes on where it was", file=sys.stderr)
         return 130
     return code if isinstance(code, int) else 0
+
+
+def _check_company(arguments: list[str]) -> None:
+    """Refuse to do the same work in each of the processes that `torchrun` started."""
+    several = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+    if several and arguments[:1] != ["train"]:
+        raise ConfigError(
+            f"expected 'train', the only command that several processes share; got '{' '.join(arguments[:1])}': "
+            "run it without torchrun"
+        )
 
 
 if __name__ == "__main__":

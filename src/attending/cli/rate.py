@@ -23,7 +23,7 @@ def find_rate(
     overrides
         Settings, as for `attending train`: `model.…`, `train.…`, `batches.…`.
     json_
-        Print the rates, the smoothed losses and what is read off them as JSON.
+        Print the rates, how far the loss fell at each, and what is read off them as JSON.
     """
     from attending.config import build
     from attending.data import batches
@@ -50,4 +50,4 @@ def find_rate(
             "steepest": found.steepest,
             "diverged": found.diverged if apart else None,
         }
-        print(json.dumps(read | {"rates": found.rates, "losses": found.losses}))
+        print(json.dumps(read | {"rates": found.rates, "won": found.won}))

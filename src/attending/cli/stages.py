@@ -115,6 +115,8 @@ def train(
 ) -> None:
     """Train a model or baseline; the same command resumes after an interruption.
 
+    Several processes train together: `torchrun --nproc-per-node 4 -m attending.cli.main train …`.
+
     Parameters
     ----------
     model
@@ -131,7 +133,7 @@ def train(
     from attending.config import build
     from attending.data import batches
     from attending.stages.train import train as stage
-    from attending.train import loop
+    from attending.train import loop, parallel
 
     given = given_by(overrides, "model", "train", "batches")
     manifest = stage(
@@ -143,7 +145,8 @@ def train(
         batching=build(batches.Config, given["batches"], where="the command line"),
         seed=seed,
     )
-    tell(manifest, out, json_)
+    if parallel.speaks():
+        tell(manifest, out, json_)
 
 
 def predict(model: Path, tokens: Path, labels: Path, out: Path, *, json_: AsJson = False) -> None:

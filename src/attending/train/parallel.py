@@ -143,6 +143,11 @@ def in_company() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
+def speaks() -> bool:
+    """Say whether this process is the one of its company that speaks, or alone."""
+    return not in_company() or os.environ["RANK"] == "0"
+
+
 def whole(tensor: Tensor) -> Tensor:
     """Return a tensor without its parting; every process must ask."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
