@@ -79,7 +79,7 @@ class Model(interface.Model):
         """Return the logits and the attention that reads the history."""
         ordered, order = canonical(batch)
         z, owner = self._encode(ordered), batch.subject_of_token
-        alpha = segment_softmax(self.read(z)[:, 0].float(), owner, batch.n_subjects)
+        alpha = segment_softmax(self.read(z)[:, 0].to(z.dtype), owner, batch.n_subjects)
         context = segment_sum(alpha[:, None] * z, owner, batch.n_subjects)
         attention = torch.zeros_like(alpha).scatter(0, order, alpha)
         return Output(logits=self.output(self.dropout(context)), token_attention=attention)

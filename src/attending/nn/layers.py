@@ -87,7 +87,7 @@ class Encoder(nn.Module):
         last: Layer = self.layers[-1]  # type: ignore[assignment]
         q, k, _ = last.heads(normalise(x), turns(times, self.frequencies))
         scores = (q[offsets[1:][owner] - 1] * k).sum(2) / q.shape[2] ** 0.5
-        shares = [segment_softmax(one, owner, n) for one in scores.float().unbind(1)]
+        shares = [segment_softmax(one, owner, n) for one in scores.unbind(1)]
         return states, torch.stack(shares).mean(0)
 
     def _through(
