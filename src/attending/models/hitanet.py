@@ -37,6 +37,9 @@ from attending.nn.post_norm import Heads, PostNormLayer, check_heads, encode
 
 DAYS_OF_ONE = 180.0
 PADDING_DAYS = 1e5
+SPREAD = (
+    0.5  # of embeddings at the start: at 1 / √width the sinusoids drown them, and a deep stack does not learn
+)
 
 
 class Config(interface.ModelConfig):
@@ -64,8 +67,8 @@ class Model(interface.Model):
                 f"models.hitanet with strict: authors is the released model of n_layers: 1; got {config.n_layers}"
             )
         self.config = config
-        self.embedding = nn.Parameter(torch.randn(config.n_tokens, config.width) / config.width**0.5)
-        self.summary = nn.Parameter(torch.randn(config.width) / config.width**0.5)
+        self.embedding = nn.Parameter(torch.randn(config.n_tokens, config.width) * SPREAD)
+        self.summary = nn.Parameter(torch.randn(config.width) * SPREAD)
         self.bias = nn.Parameter(torch.zeros(config.width))
         self.visit_light = Light(config.width_time)
         self.time = nn.Linear(config.width_time, config.width)
