@@ -37,9 +37,8 @@ from attending.nn.post_norm import Heads, PostNormLayer, check_heads, encode
 
 DAYS_OF_ONE = 180.0
 PADDING_DAYS = 1e5
-SPREAD = (
-    0.5  # of embeddings at the start: at 1 / √width the sinusoids drown them, and a deep stack does not learn
-)
+# Of embeddings at the start: at 1 / √width the sinusoids drown them, and a deep stack does not learn.
+SPREAD = 0.5
 
 
 class Config(interface.ModelConfig):
