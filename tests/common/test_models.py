@@ -109,6 +109,18 @@ def test_a_score_does_not_depend_on_who_shares_the_batch(model: Model) -> None:
     np.testing.assert_allclose(together, alone, atol=TOLERANCE, rtol=TOLERANCE)
 
 
+def test_an_empty_first_visit_takes_nothing_from_a_batch_mate(model: Model) -> None:
+    histories = [
+        [(30.0, [1, 2])],
+        [(500.0, []), (90.0, [3, 4]), (0.0, [5])],
+        [(0.0, [])],
+        [(70.0, []), (0.0, [])],
+    ]
+    together = logits(model, batch_of(histories))
+    alone = np.concatenate([logits(model, batch_of([history])) for history in histories])
+    np.testing.assert_allclose(together, alone, atol=TOLERANCE, rtol=TOLERANCE)
+
+
 def test_a_long_batch_mate_changes_nothing(model: Model) -> None:
     short = random_histories(1, seed=4)
     long = [[(float(900 - visit), [visit % 40, (7 * visit) % 40]) for visit in range(300)]]

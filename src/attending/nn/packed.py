@@ -160,9 +160,12 @@ def visit_days(batch: Batch) -> Float[Tensor, " visit"]:
 
 
 def _of_last_token(values: Float[Tensor, " token"], batch: Batch) -> Float[Tensor, " visit"]:
+    """Return the value of the last token up to the end of each visit; before its history's first, that of the first."""
     if len(values) == 0:
         return values.new_zeros(batch.n_visits)
-    return values[(batch.visit_offsets[1:] - 1).clamp(min=0)]
+    owner, bounds = batch.subject_of_visit, batch.token_offsets
+    place = torch.maximum(batch.visit_offsets[1:] - 1, bounds[:-1][owner])
+    return torch.where(place < bounds[1:][owner], values[place.clamp(max=len(values) - 1)], 0.0)
 
 
 def visit_gaps(batch: Batch) -> Float[Tensor, " visit"]:
