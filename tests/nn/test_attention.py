@@ -5,7 +5,8 @@ from typing import get_args
 import pytest
 import torch
 
-from attending.batch import Batch
+from attending.batch import Batch, owners
+from attending.nn import attention_cuda
 from attending.nn.attention import Fading, Sees, attend, layout
 from histories import batch_of, random_batch
 
@@ -108,3 +109,47 @@ def test_a_history_of_five_thousand_events_is_safe(sees: Sees) -> None:
     fading = Fading(batch.days, torch.tensor([0.1, 0.01]))
     laid = layout(batch.token_offsets, batch.visit_of_token)
     assert bool(torch.isfinite(attend(value, value, value, laid, sees=sees, fading=fading)).all())
+
+
+@pytest.mark.parametrize("sees", WAYS)
+def test_bfloat16_on_a_processor_is_attention_in_float32(sees: Sees) -> None:
+    batch = random_batch(5, seed=2)
+    query, key, value = torch.randn(3, len(batch.tokens), 2, 4).bfloat16()
+    laid = layout(batch.token_offsets, batch.visit_of_token)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attend(query, key, value, laid, sees=sees)
+    assert found.dtype == torch.bfloat16
+    exact = attend(query.float(), key.float(), value.float(), laid, sees=sees)
+    assert torch.equal(found, exact.bfloat16())
+
+
+@pytest.mark.parametrize("sees", WAYS)
+@pytest.mark.parametrize("fades", [False, True])
+@pytest.mark.filterwarnings("ignore:.*flex_attention.*")
+def test_the_masks_of_a_gpu_say_what_the_blocks_say(sees: Sees, fades: bool) -> None:
+    """FlexAttention without its compiler, on a processor: slow, and the same."""
+    batch = random_batch(5, seed=2)
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, len(batch.tokens), 4, 8)
+    laid = layout(batch.token_offsets, batch.visit_of_token)
+    slopes = torch.tensor([0.1, 0.01, 0.001, 0.0])
+    expected = attend(
+        query, key, value, laid, sees=sees, fading=Fading(batch.days, slopes) if fades else None
+    )
+    mask = attention_cuda.mask_of(owners(laid.offsets), laid.visit, sees, 4)
+    sides = [laid.sort(one) for one in (query, key, value)]
+    found = attention_cuda.flex(*sides, mask, (laid.sort(batch.days), slopes) if fades else None)
+    torch.testing.assert_close(laid.unsort(found), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("sees", WAYS)
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_gpu_attends_as_a_processor_does(sees: Sees, kind: torch.dtype) -> None:
+    batch = random_batch(64, seed=2)
+    query, key, value = torch.randn(3, len(batch.tokens), 4, 32).to(kind)
+    expected = attend(query, key, value, layout(batch.token_offsets, batch.visit_of_token), sees=sees)
+    there = batch.to("cuda")
+    laid = layout(there.token_offsets, there.visit_of_token)
+    found = attend(query.cuda(), key.cuda(), value.cuda(), laid, sees=sees)
+    torch.testing.assert_close(found.cpu(), expected, atol=2e-2, rtol=2e-2)  # bf16 keeps 8 bits

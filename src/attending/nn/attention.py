@@ -13,9 +13,10 @@ layer. What a token sees of its own history is named:
 Both directions are those of DiSAN (Shen et al., AAAI 2018). Attention over a set cannot tell "A then B" from "B then
 A" but by what it learns of positions; a direction tells it at once. `fading` takes `slope · |days between|` off a
 score, ALiBi (Press et al., ICLR 2022) with time in the place of distance.
+On a GPU one kernel takes all histories (`nn.attention_cuda`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Literal
@@ -24,6 +25,8 @@ import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
+
+from attending.batch import owners
 
 Sees = Literal["all", "past", "future", "both", "before"]
 
@@ -69,11 +72,17 @@ class Layout:
     blocks    histories of one length; empty histories are in none
     order     where each token of the blocks stands in the batch, absent where it is the batch's own order
     inverse   where each token of the batch stands in the blocks
+    offsets   where each history starts in the blocks, and the end
+    visit     the visit of each token of the blocks
+    masks     what a GPU's kernel made of it, by what is seen
     """
 
     blocks: list[Block]
     order: Int64[Tensor, " token"] | None
     inverse: Int64[Tensor, " token"] | None
+    offsets: Int64[Tensor, " bounds"]
+    visit: Int64[Tensor, " token"]
+    masks: dict[tuple[Sees, int], object] = field(default_factory=dict)
 
     @property
     def sorted(self) -> "Layout":
@@ -104,9 +113,10 @@ def layout(offsets: Int64[Tensor, " bounds"], visit: Int64[Tensor, " token"] | N
         own = visits[first : first + n * length].view(n, length)
         blocks.append(Block(n, length, own, single=visit is None))
         first += n * length
+    bounds = torch.cat([ends.new_zeros(1), ends])
     if torch.equal(order, place):
-        return Layout(blocks, None, None)
-    return Layout(blocks, order, torch.empty_like(order).scatter_(0, order, place))
+        return Layout(blocks, None, None, bounds, visits)
+    return Layout(blocks, order, torch.empty_like(order).scatter_(0, order, place), bounds, visits)
 
 
 def attend(
@@ -124,11 +134,30 @@ def attend(
     """
     if len(query) == 0:
         return torch.zeros_like(value)
-    kind = torch.float32 if value.dtype == torch.bfloat16 else value.dtype
+    halves = value.dtype == torch.bfloat16 and not value.is_cuda
+    kind = torch.float32 if halves else value.dtype
     q, k, v = (layout.sort(one.to(kind)) for one in (query, key, value))
+    way = _on_gpu if value.is_cuda else _in_blocks
     with torch.autocast(query.device.type, enabled=False):
-        mixed = _in_blocks(q, k, v, layout, sees, fading)
+        mixed = way(q, k, v, layout, sees, fading)
     return layout.unsort(mixed.to(value.dtype))
+
+
+def _on_gpu(
+    query: Tensor, key: Tensor, value: Tensor, layout: Layout, sees: Sees, fading: Fading | None
+) -> Float[Tensor, "token heads size"]:
+    from attending.nn import attention_cuda
+
+    plain = fading is None and (sees in ("all", "before") or (sees == "past" and layout.blocks[0].single))
+    if plain and value.dtype in (torch.bfloat16, torch.float16):
+        longest = layout.blocks[-1].length
+        return attention_cuda.flash(query, key, value, layout.offsets, longest, causal=sees != "all")
+    n_heads = query.shape[1]
+    if (sees, n_heads) not in layout.masks:
+        subject = owners(layout.offsets)
+        layout.masks[sees, n_heads] = attention_cuda.mask_of(subject, layout.visit, sees, n_heads)
+    faded = None if fading is None else (layout.sort(fading.days), fading.slopes)
+    return attention_cuda.flex(query, key, value, layout.masks[sees, n_heads], faded)
 
 
 def _in_blocks(
