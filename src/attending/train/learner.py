@@ -20,7 +20,7 @@ class Learner:
         self, objective: Objective, config: Config, team: Team, factors: Mapping[str, float]
     ) -> None:
         self.config, self.team = config, team
-        self.plain = objective.to(team.device)
+        self.plain = objective
         average = deepcopy(objective) if config.ema else None
         self.objective = team.place(objective)
         self.average = team.place(average) if average is not None else None
@@ -28,6 +28,12 @@ class Learner:
         self.parameters = list(self.objective.parameters())
         self.optimizer = adamw(self.objective.model, config, factors, fused=team.way != "fsdp")
         self.random_devices = [team.device] if team.device.type == "cuda" else []
+
+    def ready(self) -> None:
+        """Make ready for steps, after measuring or at the start."""
+        self.objective.train()
+        if self.plain is not self.objective:
+            self.plain.cpu()  # its place on a GPU is wanted for gradients
 
     def step(self, parts: Sequence[Part], *, rate: float, seed: int) -> tuple[Tensor, Tensor]:
         """Take one step; return this process's part of the loss, and the length of the whole gradient.
@@ -60,7 +66,8 @@ class Learner:
     def measured(self) -> Objective:
         """Return what is measured and kept, the average or the weights themselves, whole on this process."""
         found = self.average if self.average is not None else self.objective
-        if self.team.way == "fsdp":
+        if self.plain is not self.objective:
+            self.plain.to(self.team.device)
             fill(self.plain.model.state_dict(), weights_of(found.model))
             return self.plain
         return found

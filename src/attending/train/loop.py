@@ -63,7 +63,7 @@ class Run:
         epochs = range(at.epoch, self.config.epochs) if not at.finished else range(0)
         for epoch in track(epochs, label) if self.team.leads else epochs:
             plan = self.plan(epoch)
-            learner.objective.train()
+            learner.ready()
             for step in ahead(steps.make, steps.of_epoch(plan, batch=at.batch, step=at.step)):
                 self._step(
                     learner, step, at, log, progress=(epoch + at.batch / len(plan)) / self.config.epochs
