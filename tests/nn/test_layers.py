@@ -1,5 +1,7 @@
 """The modern transformer layer, against its equations in plain loops."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -101,6 +103,29 @@ def test_only_the_time_between_tokens_matters() -> None:
         here = made(x, batch.days.double(), laid)
         torch.testing.assert_close(made(x, batch.days.double() - 100, laid), here, atol=1e-9, rtol=0)
         assert float((made(x, batch.days.double() * 2, laid) - here).abs().max()) > 1e-3
+
+
+def test_what_the_last_token_watches_is_its_share_of_the_last_layer() -> None:
+    """One layer of one head, against a softmax written out."""
+    torch.manual_seed(0)
+    frequencies = rotary_frequencies(WIDTH)
+    made = Encoder(width=WIDTH, n_layers=1, n_heads=1, dropout=0.0, frequencies=frequencies, sees="before")
+    made, batch = made.double(), random_batch(4, seed=2)
+    days, x = batch.days.double(), torch.randn(len(batch.tokens), WIDTH, dtype=torch.float64)
+    laid = layout(batch.token_offsets)
+    with torch.no_grad():
+        states, shares = made.watched(x, days, laid, batch.token_offsets)
+        torch.testing.assert_close(states, made(x, days, laid), atol=0, rtol=0)
+    weights = made.layers[0].inputs.weight.detach().numpy()
+    for start, end in itertools.pairwise(batch.token_offsets.tolist()):
+        q, *_ = np.split(weights @ norm(x[end - 1].numpy()), 3)
+        q = turned(q, float(days[end - 1]), made.frequencies.numpy())
+        keys = [
+            turned(np.split(weights @ norm(x[j].numpy()), 3)[1], float(days[j]), made.frequencies.numpy())
+            for j in range(start, end)
+        ]
+        raised = np.exp(np.array(keys) @ q / np.sqrt(WIDTH))
+        np.testing.assert_allclose(shares[start:end].numpy(), raised / raised.sum(), atol=1e-12)
 
 
 def test_no_tokens_pass_through() -> None:

@@ -86,4 +86,5 @@ def faded(
 
 @cache
 def _kernel(*, compiled: bool) -> Callable[..., Any]:
-    return torch.compile(flex_attention, dynamic=True) if compiled else flex_attention
+    kernel: Any = flex_attention
+    return torch.compile(kernel, dynamic=True) if compiled else kernel
