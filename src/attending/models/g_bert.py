@@ -65,10 +65,10 @@ class Model(interface.Model):
                 f"{config.width}, n_heads {config.n_heads}, n_layers {config.n_layers}"
             )
         width = config.width
-        self.embedding = nn.Parameter(torch.randn(config.n_concepts, width) / width**0.5)
+        self.embedding = nn.Parameter(torch.randn(config.n_concepts, width))  # mixing many makes them quieter
         self.graph = GraphAttention(width, config.n_heads)
-        self.cls = nn.Parameter(torch.randn(width) / width**0.5)
-        self.kind_embedding = nn.Parameter(torch.randn(len(KINDS), width) / width**0.5)
+        self.cls = nn.Parameter(torch.randn(width) * 0.1)
+        self.kind_embedding = nn.Parameter(torch.randn(len(KINDS), width) * 0.1)
         layers = [SetLayer(width, config.n_heads, config.dropout) for _ in range(config.n_layers)]
         self.layers, self.top = nn.ModuleList(layers[:-1]), layers[-1]
         self.told = nn.ModuleList(nn.Linear(width, width) for _ in KINDS)

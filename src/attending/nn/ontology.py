@@ -96,6 +96,7 @@ class GraphAttention(nn.Module):
         super().__init__()
         self.n_heads = n_heads
         self.weight = nn.Linear(width, width, bias=False)
+        nn.init.xavier_normal_(self.weight.weight)  # what goes in comes out as loud
         self.receiver = nn.Parameter(torch.randn(n_heads, width // n_heads) / width**0.5)
         self.giver = nn.Parameter(torch.randn(n_heads, width // n_heads) / width**0.5)
         self.bias = nn.Parameter(torch.zeros(width))
