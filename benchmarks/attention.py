@@ -33,6 +33,7 @@ WIDTH, N_LAYERS, N_HEADS, N_TOKENS = 256, 3, 4, 1000
 MEAN_LENGTH, SPREAD = 180, 0.8
 TOKENS_A_STEP = 8192
 CUBE = 2048
+POOL = 16  # steps' worth of histories that are sorted together
 
 
 def histories(n: int, seed: int) -> np.ndarray:
@@ -99,9 +100,10 @@ def padded_layer(layer: Layer, x: Tensor, angles: Tensor, real: Tensor) -> Tenso
     return x + layer.down(silu(layer.gate(inner)) * layer.up(inner))
 
 
-def cpu_seconds(work: Callable[[], object], repeats: int) -> float:
-    """Return the least CPU-seconds of a piece of work, after one to warm up."""
-    work()
+def cpu_seconds(work: Callable[[], object], repeats: int, *, warm: bool = False) -> float:
+    """Return the least CPU-seconds of a piece of work, after one to warm up unless it is warm."""
+    if not warm:
+        work()
     taken = []
     for _ in range(repeats):
         started = time.process_time()
@@ -146,9 +148,9 @@ def training(model: Stack, batches: list[np.ndarray], seed: int, *, bf16: bool) 
 
 def measured(rounds: int, n_steps: int) -> tuple[dict[bool, float], list[str]]:
     """Measure every case in turns; return the rates of a plain product and the rows of the table."""
-    lengths = histories(n_steps * TOKENS_A_STEP * 2 // MEAN_LENGTH, seed=0)
+    lengths = histories(POOL * TOKENS_A_STEP // MEAN_LENGTH, seed=0)
     random, ordered = steps(lengths)[:n_steps], steps(np.sort(lengths))
-    spread = [ordered[i] for i in np.linspace(0, len(ordered) - 1, n_steps).astype(int)]
+    spread = [ordered[int(len(ordered) * (i + 0.5) / n_steps)] for i in range(n_steps)]
     cases: list[tuple[str, type[Stack], Sees, list[np.ndarray], bool]] = [
         ("packed, everything seen", Stack, "all", random, False),
         ("packed, half of the heads each way", Stack, "both", random, False),
@@ -168,7 +170,7 @@ def measured(rounds: int, n_steps: int) -> tuple[dict[bool, float], list[str]]:
     for _ in range(rounds):
         for i, (_, bf16, _, work, step) in enumerate(works):
             peak = product_rate(torch.bfloat16 if bf16 else torch.float32)
-            seconds = cpu_seconds(step, 1)
+            seconds = cpu_seconds(step, 1, warm=True)
             taken[i].append((seconds, work / seconds / peak))
             peaks.append((bf16, peak))
     rates = {bf16: float(np.median([peak for kind, peak in peaks if kind == bf16])) for bf16 in (False, True)}
@@ -195,7 +197,7 @@ def profile(n_steps: int, *, bf16: bool) -> str:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="the median counts; the first warms up")
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--profile", choices=["fp32", "bf16"])
     parser.add_argument("--write", action="store_true")
@@ -215,14 +217,16 @@ def page(rates: dict[bool, float], rows: list[str]) -> str:
     """Return the page of results."""
     return f"""# A transformer's training step
 
-{machine()}; one thread; other work on the machine. Made by `python benchmarks/attention.py --write`.
+{machine()}; one thread; other work on the machine.
+Made by `python benchmarks/attention.py --write`.
 
 A plain {CUBE}³ product runs at {rates[False] / 1e9:.0f} GFLOP a CPU-second in float32 and {rates[True] / 1e9:.0f} in
 bfloat16. A training step (forwards, backwards, fused AdamW) of the shared layers, width {WIDTH}, {N_LAYERS} layers,
 {N_HEADS} heads, about 2.4 M parameters, on histories of lognormal length (mean {MEAN_LENGTH}, σ {SPREAD}),
 {TOKENS_A_STEP:,} tokens a step. Work is useful products alone,
 `6 · weights of the matrices · tokens + 12 · layers · width · Σ length²`; the last column is its rate over that of the
-plain product measured just before. Medians of rounds in turns.
+plain product measured just before. Medians of rounds in turns. Batches sorted by length are cut from {POOL} steps'
+worth of histories, and taken from the middle of each part of these.
 
 | layout | precision | useful tokens a CPU-second | GFLOP a CPU-second | share of the plain product |
 |---|---|---|---|---|
