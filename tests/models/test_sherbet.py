@@ -62,7 +62,7 @@ def golden() -> tuple[Model, Batch, np.ndarray]:
         "visit.bias": weights[f"w.{visit}_b:0"],
         "visit_score.weight": torch.zeros(1, 6).double(),
         "feature_score.weight": weights[f"w.{visit}_u:0"].T,
-        "output.weight": weights["dense_2/kernel:0"].T,
+        "output.weight": weights["dense_2/kernel:0"].T / 10,  # our β is the width, 10, times theirs
         "output.bias": weights["dense_2/bias:0"],
     }
     assert not model.load_state_dict(state, strict=False).unexpected_keys
@@ -143,7 +143,7 @@ def test_codes_start_at_their_places_in_hyperbolic_space() -> None:
     model = Model(EXAMPLE)
     model.use(FACTS)
     places = place_concepts(FACTS.ontology.parents, 56, EXAMPLE.width)
-    assert torch.equal(model.embedding.detach(), places[:40])
+    assert torch.equal(model.embedding.detach(), places[:40] * 4)  # √16
     assert float(places.norm(dim=1).max()) < 1
 
 
@@ -234,7 +234,7 @@ def plain_sherbet(model: Model, batch: Batch) -> tuple[np.ndarray, list[np.ndarr
             looks.append(np.tanh(t / np.linalg.norm(t)))
             places.append((a, [start + tokens.index(code) for code in codes]))
         alpha = softmax(np.array([w["visit_score.weight"][0] @ q for q in looks]))
-        beta = [softmax(w["feature_score.weight"] @ q) for q in looks]
+        beta = [16 * softmax(w["feature_score.weight"] @ q) for q in looks]
         patients.append(sum(alpha[t] * beta[t] * p[t] for t in range(len(p))))
         logits.append(w["output.weight"] @ patients[-1] + w["output.bias"])
         of_visit[first:end] = alpha

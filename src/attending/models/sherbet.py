@@ -1,13 +1,13 @@
 """Sherbet: codes placed in hyperbolic space by the ontology, joined by who occurs with whom, read by two attentions.
 
 Lu, Reddy, Ning: "Self-Supervised Graph Learning with Hyperbolic Embedding for Temporal Health Event Prediction", IEEE
-Transactions on Cybernetics 2021. The vectors e_i start at the tokens' places in the Poincaré ball (`nn.hyperbolic`).
-With S_ij the share of token j in what i shares visits with:
+Transactions on Cybernetics 2021. The vectors e_i start at the tokens' places in the Poincaré ball (`nn.hyperbolic`),
+times √width. With S_ij the share of token j in what i shares visits with:
 
     c_i = ReLU(W (0.9 e_i + 0.1 Σ_j S_ij e_j) + b)                  complications: one layer of graph convolution
     a_i = softmax_{i in visit}(uᵀ tanh(W_c c_i + b_c)),  v_t = Σ_i a_i c_i
     p_t = LReLU(W_p v_t + b_p),   q_t = tanh(W_v p_t + b_v, of length 1)
-    α_t = softmax_t(wᵀ q_t),   β_t = softmax over features(U q_t)   one weight a visit, one a feature of it
+    α_t = softmax_t(wᵀ q_t),   β_t = n softmax_features(U q_t)      one weight a visit, one for each of its n features
     logits = W_o Σ_t α_t β_t ⊙ p_t + b_o
 
 Before labels (`self_loss`), Σ_t α_t β_t ⊙ p_t must say what the history holds, from the root of the ontology down:
@@ -16,7 +16,8 @@ Before labels (`self_loss`), Σ_t α_t β_t ⊙ p_t must say what the history ho
 
 so that the model first learns chapters, then categories, then codes.
 
-Notable: the softmax of β goes over features and the tanh sees a vector of length 1, as in the released code.
+Notable: the softmax of β goes over features and the tanh sees a vector of length 1, as in the released code. The
+factors √width and n, which weights could hold as well, keep vectors and gradients from starting next to nothing.
 """
 
 import torch
@@ -104,7 +105,7 @@ class Model(interface.Model):
         assert facts.together is not None
         places = place_concepts(facts.ontology.parents, facts.ontology.n_concepts, self.config.width)
         with torch.no_grad():
-            self.embedding.copy_(places[: self.config.n_tokens])
+            self.embedding.copy_(places[: self.config.n_tokens] * self.config.width**0.5)
         graph = co_occurrence(
             facts.together, self.config.n_tokens, threshold=0.0, strongest=self.config.n_neighbours
         )
@@ -172,7 +173,7 @@ class Model(interface.Model):
         visits = leaky_relu(self.patient(visits), SLOPE)
         look = torch.tanh(normalize(self.visit(visits), eps=SURE))
         of_visit = segment_softmax(self.visit_score(look)[:, 0].to(exact), owner, n)
-        of_feature = torch.softmax(self.feature_score(look), 1)
+        of_feature = torch.softmax(self.feature_score(look), 1) * self.config.width_patient
         return segment_sum(of_visit[:, None] * of_feature * visits, owner, n), of_visit
 
 
