@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.autograd import gradcheck
 
 from attending.batch import KINDS, Batch
 from attending.errors import ConfigError
@@ -278,3 +279,19 @@ def test_static_facts_are_the_patient_at_rest_and_not_a_step() -> None:
     assert float((model(birth).logits - model(other).logits).abs().max()) > 1e-4
     only = replace(batch_of([[(9.0, [0])]]), ages=torch.tensor([0.0]))
     assert model(only).visit_attention.tolist() == [1.0]
+
+
+def test_gradients_match_finite_differences() -> None:
+    torch.manual_seed(0)
+    sizes = {"width": 2, "width_attention": 2, "n_heads": 1, "n_channels": 1, "channel_width": 1}
+    model = Model(EXAMPLE.model_copy(update=sizes)).double()
+    places = grid(torch.tensor([0, 3, 5]))
+    owner, ends = torch.tensor([0, 0, 0, 1, 1])[places.source], places.cell[torch.tensor([2, 4])]
+    ago, patient = torch.rand(5, dtype=torch.float64), torch.rand(2, 2, dtype=torch.float64)
+
+    def read(cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits, _, _, penalty = model._read(cells, ago, owner, ends, places.sizes, patient)
+        return logits, penalty
+
+    cells = torch.randn(1 + len(KINDS), 5, 1, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(read, cells)

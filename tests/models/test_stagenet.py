@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.autograd import gradcheck
 
 from attending.batch import Batch
 from attending.models.stagenet import EXAMPLE, Config, Model
@@ -160,3 +161,16 @@ def test_values_and_gaps_change_the_score() -> None:
         measured = model(replace(batch, values=torch.tensor([0.0, 2.0, 0.0]))).logits
     assert float((before - later).abs().max()) > 1e-4
     assert float((before - measured).abs().max()) > 1e-4
+
+
+def test_gradients_match_finite_differences() -> None:
+    torch.manual_seed(0)
+    sizes = {"width": 2, "width_level": 2, "window": 2}
+    model = Model(EXAMPLE.model_copy(update=sizes)).double()
+    offsets = torch.tensor([0, 3, 3, 5])
+    gaps = torch.rand(5, dtype=torch.float64)
+
+    def read(x: torch.Tensor) -> torch.Tensor:
+        return model._progress(*model._recur(x, gaps, offsets), offsets[1:] - 1, offsets[:-1])[0]
+
+    assert gradcheck(read, torch.randn(5, 2, dtype=torch.float64, requires_grad=True))

@@ -112,10 +112,10 @@ class Model(interface.Model):
         patient = self._patient(batch, static)
         ago = self._ago(batch, from_end)[visits]
         logits, shared, over_time, penalty = self._read(cells, ago, owner, ends, places.sizes, patient)
-        shared = shared.to(over_time.dtype)
-        attention = torch.zeros_like(static, dtype=shared.dtype)
-        attention[visits] = (over_time * shared[owner, :-1].T).sum(0)
-        attention = torch.where(static, shared[batch.subject_of_visit, -1], attention)
+        on_steps = (over_time * shared[owner, :-1].T).sum(0)
+        at_rest = shared[batch.subject_of_visit, -1].to(on_steps.dtype)
+        attention = torch.zeros_like(at_rest).index_copy(0, visits, on_steps)
+        attention = torch.where(static, at_rest, attention)
         total = segment_sum(attention, batch.subject_of_visit, batch.n_subjects)
         attention = attention / total.clamp(min=torch.finfo(total.dtype).tiny)[batch.subject_of_visit]
         return Output(logits=logits, visit_attention=attention, penalty=penalty)
@@ -135,7 +135,9 @@ class Model(interface.Model):
         """
         states = self.recurrence(cells, sizes)
         n_channels, n = len(states), len(ends)
-        newest = nn.functional.pad(states, (0, 0, 0, 1))[:, ends]
+        present = (ends >= 0).nonzero()[:, 0]
+        newest = states.new_zeros(n_channels, n, states.shape[2])
+        newest = newest.index_copy(1, present, states.index_select(1, ends[present]))
         scores = self.attention(states, newest, owner, ago)
         segment = torch.arange(n_channels, device=ago.device)[:, None] * n + owner
         over_time = segment_softmax(scores.flatten(), segment.flatten(), n_channels * n).view_as(scores)
