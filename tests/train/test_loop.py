@@ -226,8 +226,8 @@ def test_kill_nine_at_random_moments_resumes_to_the_same_bits(tmp_path, settings
     assert finish(tmp_path / "cut", settings) == expected
 
 
-def start(folder: Path, settings: dict[str, Any]) -> subprocess.Popen[str]:
-    code = textwrap.dedent(KILLED.format(tests=str(TESTS), folder=str(folder), settings=settings))
+def start(folder: Path, settings: dict[str, Any], script: str = KILLED) -> subprocess.Popen[str]:
+    code = textwrap.dedent(script.format(tests=str(TESTS), folder=str(folder), settings=settings))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
 
@@ -262,3 +262,26 @@ def test_the_rate_rises_then_falls() -> None:
     assert int(np.argmax(rates)) in (9, 10, 11)
     assert max(rates) <= 1.0
     assert rates[-1] == pytest.approx(0.02, abs=1e-6)
+
+
+COMPILED = """
+    import sys
+    from pathlib import Path
+    import torch
+    torch.set_num_threads(1)
+    sys.path[:0] = [{tests!r}]
+    capture = torch.nn.Module.compile
+    torch.nn.Module.compile = lambda self, **said: capture(self, backend="eager", **said)
+    from small_runs import run_in
+    print(run_in(Path({folder!r}), compile=True, **{settings!r}).go("training").best_loss)
+"""
+
+
+@pytest.mark.slow
+def test_a_compiled_model_trains_to_the_same_loss(tmp_path) -> None:
+    """Graphs are captured, and run without a code generator, which takes minutes."""
+    settings: dict[str, Any] = {"model": "own", "dropout": 0.0, "epochs": 1, "batch_samples": 20}
+    plain = run_in(tmp_path / "plain", **settings).go("training")
+    process = start(tmp_path / "compiled", settings, COMPILED)
+    out, _ = process.communicate(timeout=200)
+    assert float(out) == pytest.approx(plain.best_loss, abs=1e-6)
