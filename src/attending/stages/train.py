@@ -170,9 +170,10 @@ def read_data(tokens: Path, labels: Path, batching: batches.Config, asked: dict[
         count_of_token=torch.from_numpy(count_tokens(store, vocabulary.height)),
         target=asked["target"],
     )
-    above, parents = links(read_concepts(tokens), vocabulary.height)
+    concepts = read_concepts(tokens)
+    above, parents = links(concepts, vocabulary.height)
     ontology = Ontology(
-        n_concepts=int(parents.max(initial=vocabulary.height - 1)) + 1,
+        n_concepts=vocabulary.height + concepts.height,
         above=torch.from_numpy(above),
         parents=torch.from_numpy(parents),
     )
