@@ -372,9 +372,9 @@ def main() -> None:
         about = (
             f"CPU seconds of one step of {HISTORIES} histories with {CODES_A_STEP} codes a step, one thread, the "
             f"median of {given.repeats} interleaved repeats; the machine was shared, so ratios count. Ours and the "
-            "loop have the same weights and give the same logits, but in the rows that say each as it comes: there the "
-            "loop is a larger model, with some fifty times the products, because it has a channel for each dimension of "
-            "an embedding."
+            "loop have the same weights and give the same logits, but in the rows that say each as it comes: there "
+            "the loop is a larger model, with some fifty times the products, because it has a channel for each "
+            "dimension of an embedding."
         )
         page = ["# Recurrent models beside loops", "", machine(), "", about, "", *lines]
         RESULTS.write_text("\n".join(page) + "\n", encoding="utf-8")
