@@ -3,7 +3,8 @@
     python benchmarks/parallel.py [--model transformer] [--width 128] [--subjects 4000] [--processes 1 2] [--write]
 
 Random histories of 30 to 60 events; one epoch warms up and the next is timed, tuning left out. Each process has one
-thread, so on a machine with fewer free cores than processes there is nothing to win. `--write` adds the table to
+thread, so on a machine with fewer free cores than processes there is nothing to win; samples a CPU-second say what
+working together costs, also on a busy machine. `--write` adds the table to
 `benchmarks/results/parallel.md`.
 """
 
@@ -62,24 +63,27 @@ def work(way: str, model: str, width: int, n_subjects: int) -> None:
         steps = Steps(loader=loader, config=run.config, team=together, seed=0, hiding=True)
         for epoch in range(2):
             together.wait()
-            started = time.perf_counter()
+            started, before = time.perf_counter(), time.process_time()
             for number, step in enumerate(
                 ahead(steps.make, steps.of_epoch(run.plan(epoch), batch=0, step=0))
             ):
                 learner.step(step.parts, rate=1e-3, seed=number)
             together.wait()
+        cpu = float(together.total(torch.tensor(time.process_time() - before)))
         if together.leads:
-            print(json.dumps({"rate": len(train) / (time.perf_counter() - started)}), flush=True)
+            wall = time.perf_counter() - started
+            print(json.dumps({"rate": len(train) / wall, "of_cpu": len(train) / cpu}), flush=True)
 
 
-def measured(n_processes: int, way: str, given: argparse.Namespace) -> float:
-    """Start the processes and return how many samples a second they trained together."""
+def measured(n_processes: int, way: str, given: argparse.Namespace) -> dict[str, float]:
+    """Start the processes and return how many samples they trained a second, and a CPU-second of all of them."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n_processes)]
     command = [sys.executable, *(torchrun if n_processes > 1 else []), __file__, "--work", way]
     command += ["--model", given.model, "--width", str(given.width), "--subjects", str(given.subjects)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    return float(json.loads(found.stdout.splitlines()[-1])["rate"])
+    rates: dict[str, float] = json.loads(found.stdout.splitlines()[-1])
+    return rates
 
 
 def main() -> None:
@@ -97,13 +101,15 @@ def main() -> None:
         return
     lines = [f"\n{machine()}; load of other work before: {os.getloadavg()[0]:.1f}\n"]
     lines += [f"`{given.model}`, width {given.width}, {given.subjects:,} subjects\n"]
-    lines += ["| processes | way | samples a second | times one |", "|---|---|---|---|"]
-    alone = 0.0
+    lines += ["| processes | way | samples a second | times one | samples a CPU-second | times one |"]
+    lines += ["|---|---|---|---|---|---|"]
+    alone: dict[str, float] = {}
     for n_processes in given.processes:
         for way in ("ddp", "fsdp") if n_processes > 1 else ("none",):
-            rate = measured(n_processes, way, given)
-            alone = alone or rate
-            lines.append(f"| {n_processes} | {way} | {rate:,.0f} | {rate / alone:.2f} |")
+            rates = measured(n_processes, way, given)
+            alone = alone or rates
+            cells = [f"{rates[key]:,.0f} | {rates[key] / alone[key]:.2f}" for key in ("rate", "of_cpu")]
+            lines.append(f"| {n_processes} | {way} | {' | '.join(cells)} |")
             print(lines[-1], flush=True)
     if given.write:
         title = "# Several processes training one model\n"

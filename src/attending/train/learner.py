@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attending.train.config import Config
+from attending.train.draws import drawn_from
 from attending.train.objective import Objective
 from attending.train.optimizer import adamw, set_rate
 from attending.train.parallel import Team, fill, own, parted, whole
@@ -27,7 +28,6 @@ class Learner:
         self.joined = team.joined(self.objective, compiled=config.compile)
         self.parameters = list(self.objective.parameters())
         self.optimizer = adamw(self.objective.model, config, factors, fused=team.way != "fsdp")
-        self.random_devices = [team.device] if team.device.type == "cuda" else []
 
     def ready(self) -> None:
         """Make ready for steps, after measuring or at the start."""
@@ -42,8 +42,7 @@ class Learner:
         """
         set_rate(self.optimizer, rate)
         losses = []
-        with torch.random.fork_rng(self.random_devices):
-            torch.manual_seed(seed + (self.team.rank << 40))
+        with drawn_from(seed + (self.team.rank << 40), self.team.device):
             for place, part in enumerate(parts, start=1):
                 with self.team.adding(self.joined, last=place == len(parts)):
                     found = self.joined(part.batch.to(self.team.device), part.weights.to(self.team.device))

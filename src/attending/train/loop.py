@@ -20,6 +20,7 @@ from attending.data.batches import Loader, Positions, ahead
 from attending.nn.interface import Model
 from attending.progress import track
 from attending.train.config import Config as Config
+from attending.train.draws import drawn_from
 from attending.train.learner import Learner, below, weights_of
 from attending.train.objective import Objective, OfHistories, OfLabels
 from attending.train.optimizer import schedule
@@ -134,12 +135,11 @@ class Run:
         objective.eval()
         plan = list(enumerate(self._tuning_plan()))[self.team.rank :: self.team.size]
         total = torch.zeros(2, dtype=torch.float64)
-        with torch.random.fork_rng([]):
-            batches = ahead(self.loader.batch, [positions for _, positions in plan])
-            for (number, positions), batch in zip(plan, batches, strict=True):
-                torch.manual_seed(number)
+        batches = ahead(self.loader.batch, [positions for _, positions in plan])
+        for (number, positions), batch in zip(plan, batches, strict=True):
+            with drawn_from(number, self.team.device):
                 mean = objective(batch.to(self.team.device), torch.ones(2, device=self.team.device))
-                total += torch.tensor([float(mean) * len(positions), len(positions)])
+            total += torch.tensor([float(mean) * len(positions), len(positions)])
         summed, n = self.team.total(total).tolist()
         return float(summed / max(n, 1))
 

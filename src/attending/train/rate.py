@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from attending.data.batches import ahead
 from attending.errors import ModelError
+from attending.train.draws import drawn_from
 from attending.train.learner import Learner
 from attending.train.loop import Run
 from attending.train.objective import Objective
@@ -108,8 +109,7 @@ def smooth(values: list[float]) -> NDArray[np.float64]:
 @torch.no_grad()
 def _loss(objective: Objective, step: Step, seed: int, team: Team) -> float:
     """Return the loss of a step as `Learner.step` draws it."""
-    with torch.random.fork_rng([team.device] if team.device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with drawn_from(seed, team.device):
         parts = [objective(one.batch.to(team.device), one.weights.to(team.device)) for one in step.parts]
     return float(torch.stack(parts).sum())
 
