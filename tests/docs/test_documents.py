@@ -30,6 +30,7 @@ def _beside(name: str, folder: Path = Path(__file__).parent) -> ModuleType:
 
 documents = _beside("documents")
 ROOT, PAGES = documents.ROOT, documents.PAGES
+LINKED = ("adr", "components", "models")
 RUN_FIRST = [
     page
     for page in PAGES
@@ -110,8 +111,8 @@ def test_the_model_of_the_page_passes_every_common_check(
 
 @pytest.mark.parametrize(
     "page",
-    [*PAGES, *sorted((ROOT / "docs").glob("adr/*.md")), *sorted((ROOT / "docs").glob("components/*.md"))],
-    ids=lambda page: page.stem,
+    [*PAGES, *(page for folder in LINKED for page in sorted((ROOT / "docs" / folder).glob("*.md")))],
+    ids=lambda page: f"{page.parent.name}-{page.stem}",
 )
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
@@ -123,5 +124,5 @@ def test_every_command_that_the_readme_lists_exists_and_no_other_does() -> None:
     from attending.cli.main import app
 
     table = (ROOT / "README.md").read_text(encoding="utf-8").split("## Commands")[1].split("\n## ")[0]
-    listed = set(re.findall(r"`attending (\w+) ", table)) - {"COMMAND"}
+    listed = set(re.findall(r"`attending ([\w-]+) ", table)) - {"COMMAND"}
     assert listed == {name for name in app if not name.startswith("-")}
