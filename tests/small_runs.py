@@ -45,7 +45,18 @@ class Punished(gru.Model):
         return Output(logits=logits, penalty=10 * logits.square().mean())
 
 
-OF_TESTS = {"own": OwnObjective, "punished": Punished}
+class Normed(gru.Model):
+    """A GRU whose logits are standardised by what was seen in training."""
+
+    def __init__(self, config: gru.Config) -> None:
+        super().__init__(config)
+        self.norm = torch.nn.BatchNorm1d(config.n_outcomes)
+
+    def forward(self, batch: Batch) -> Output:
+        return Output(logits=self.norm(super().forward(batch).logits))
+
+
+OF_TESTS = {"own": OwnObjective, "punished": Punished, "normed": Normed}
 
 
 def run_in(

@@ -156,6 +156,12 @@ def test_the_average_is_what_is_measured_and_kept(tmp_path) -> None:
     torch.testing.assert_close(run.model.output.weight, average)
 
 
+def test_the_average_has_the_statistics_of_the_weights_it_follows(tmp_path) -> None:
+    averaged = run_in(tmp_path, epochs=1, ema=0.9, model="normed")
+    averaged.go("training")
+    assert int(averaged.model.norm.num_batches_tracked) == len(logged(tmp_path, "loss"))
+
+
 def test_the_penalty_is_trained_on_and_not_measured(tmp_path) -> None:
     """A penalty of large logits keeps them small; the tuning loss of an untrained model does not hold it."""
     settings: dict[str, Any] = {"epochs": 6, "learning_rate": 0.03, "dropout": 0.0}

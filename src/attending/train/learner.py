@@ -62,9 +62,14 @@ class Learner:
         ours = [own(parameter) for parameter in self.average.parameters()]
         torch._foreach_lerp_(ours, [own(parameter) for parameter in self.parameters], 1 - kept)
 
+    @torch.no_grad()
     def measured(self) -> Objective:
         """Return what is measured and kept, the average or the weights themselves, whole on this process."""
-        found = self.average if self.average is not None else self.objective
+        found = self.objective
+        if self.average is not None:
+            found = self.average
+            for ours, theirs in zip(found.buffers(), self.objective.buffers(), strict=True):
+                ours.copy_(theirs)  # what is counted in training, such as the statistics of a batch norm
         if self.plain is not self.objective:
             self.plain.to(self.team.device)
             fill(self.plain.model.state_dict(), weights_of(found.model))
