@@ -44,18 +44,18 @@ def test_tables_keep_their_rate_and_readouts_do_not() -> None:
 
 
 @pytest.mark.parametrize("name", registry.names("models"))
-def test_every_model_of_a_size_is_scaled_from_the_width_of_small(name: str) -> None:
+def test_every_model_can_be_scaled_from_the_width_of_small(name: str) -> None:
     module = registry.load("models", name)
     known = ("n_tokens", "n_outcomes", "n_concepts")
     sizes = {key: value for key, value in module.EXAMPLE.to_dict().items() if key in known}
     config = module.Config(size="medium", **sizes)
-    found = factors(build_model(name, config), config, 0, config.n_outcomes)
+    found = factors(build_model(name, config), config, 64, config.n_outcomes)
     assert set(found) == {label for label, _ in build_model(name, config).named_parameters()}
     assert all(0.4 < factor <= 1.0 for factor in found.values()), found
     small = config.model_copy(
         update={key: 64 for key in type(config).model_fields if key.startswith("width")}
     )
-    assert set(factors(build_model(name, small), small, 0, config.n_outcomes).values()) <= {1.0}
+    assert set(factors(build_model(name, small), small, 64, config.n_outcomes).values()) <= {1.0}
 
 
 def test_nothing_is_scaled_unless_asked() -> None:
@@ -73,7 +73,7 @@ def test_a_step_moves_the_logits_as_far_at_every_width(kind) -> None:
 
 
 def moved(kind, width: int, rate_width: int) -> float:
-    config = kind.Config(size="", n_tokens=40, n_outcomes=5, dropout=0.0, **_widths(kind, width))
+    config = kind.Config(n_tokens=40, n_outcomes=5, dropout=0.0, **_widths(kind, width))
     model, batch = model_of(config), random_batch(64)
     found = factors(model, config, rate_width, 5)
     objective = OfLabels(model, "multilabel").train()

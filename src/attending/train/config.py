@@ -28,8 +28,7 @@ class Config(Settings):
                           measured on the tuning split, and kept
     pretrain_epochs       first, so many epochs on the histories alone, by the model's own objective where it has one
     rate_width            the width at which `learning_rate` was chosen: at other widths the rate of each matrix that
-                          grows with the width is scaled so that the same setting fits; 0 scales nothing, unless the
-                          model's `size` is set, which is meant for width 64
+                          grows with the width is scaled so that the same setting fits; 0 scales nothing
     device                `auto` trains on a CUDA device where there is one
     parallel              how the processes that `torchrun` starts share the work: `ddp` (also if `none` is said), each
                           with all weights, or `fsdp`, each with its part of them

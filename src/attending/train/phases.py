@@ -7,15 +7,13 @@ from typing import Any
 import torch
 
 from attending.config import Settings
-from attending.nn.interface import SIZES, Model, SelfSupervised
+from attending.nn.interface import Model, SelfSupervised
 from attending.progress import say
 from attending.train.loop import Run
 from attending.train.optimizer import rate_factors
 from attending.train.state import Position, States
 
 PRETRAIN = "pretrain"
-WIDTH_OF_SIZES = int(SIZES["small"]["width"])
-"""The width for which the default learning rate is meant, where `size` sets a model's widths."""
 
 
 def learn(run: Run, name: str) -> dict[str, Any]:
@@ -56,13 +54,9 @@ def forget(folder: Path) -> None:
 
 
 def factors(model: Model, settings: Settings, width: int, n_outcomes: int) -> dict[str, float]:
-    """Return what scales the learning rate of each parameter, for a rate chosen at `width`; 0 scales nothing.
-
-    A model whose `size` is set is scaled from the width of `small` unless told otherwise.
-    """
-    if not width and not getattr(settings, "size", ""):
+    """Return what scales the learning rate of each parameter, for a rate chosen at `width`; 0 scales nothing."""
+    if not width:
         return {}
-    width = width or WIDTH_OF_SIZES
     widths = {name: width for name in type(settings).model_fields if name.startswith("width")}
     with torch.random.fork_rng(devices=[]):
         base = type(model)(settings.model_copy(update=widths))
