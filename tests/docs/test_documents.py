@@ -98,6 +98,7 @@ def test_the_model_of_the_page_passes_every_common_check(
     for number, test in enumerate(tests):
         given = {
             "name": "fading_mean",
+            "size": "small",
             "model": checks.fresh("fading_mean"),
             "tmp_path": tmp_path / str(number),
             "store_with_samples": store_with_samples,
