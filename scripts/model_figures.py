@@ -61,7 +61,7 @@ STUDY = {
         ]
     },
     "baselines": [],
-    "train": {"epochs": 2, "samples": "one_a_subject", "learning_rate": 0.003},
+    "train": {"epochs": 6, "samples": "one_a_subject", "learning_rate": 0.003},
     "batches": {"max_tokens": 128, "batch_samples": 32},
 }
 
