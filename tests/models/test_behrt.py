@@ -12,6 +12,7 @@ from attending.errors import ConfigError
 from attending.models.behrt import EXAMPLE, Config, Model, Sentence
 from histories import batch_of, random_batch
 from plain_bert import code_head, encode, gaze, linear, norm, weights_of
+from plain_layers import wave
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "behrt_mlm.npz"
 LAYERS = {
@@ -131,8 +132,7 @@ def word(
     e = w["words.weight"][code] * weight + w["ages.weight"][int(age)] + w["segments.weight"][visit % 2]
     if config.strict == "authors":
         return e + w["positions"][visit]
-    angle = [visit / 10_000 ** (2 * i / config.width) for i in range(config.width // 2)]
-    return e + 0.02 * 2**0.5 * np.concatenate([np.sin(angle), np.cos(angle)])
+    return e + 0.02 * 2**0.5 * wave(visit, config.width)
 
 
 def test_a_masked_code_is_said_again_by_the_head_in_plain_loops() -> None:

@@ -65,7 +65,9 @@ def plain_timeline(batch: Batch, subject: int) -> tuple[list[tuple], list[int | 
             line.append((FIRST_TIME + TIMES.index(name), *opening, number, 1.0))
         line.append((VISIT_START, *opening, number, 1.0))
         origin += [None] * (len(line) - len(origin))
-        for token in sorted(tokens, key=lambda one: (float(batch.days[one]), int(batch.tokens[one]))):
+        for token in sorted(
+            tokens, key=lambda one: (float(batch.days[one]), int(batch.tokens[one]), float(batch.values[one]))
+        ):
             day, age, weight = (float(one[token]) for one in (batch.days, batch.ages, batch.weights))
             line.append((int(batch.tokens[token]), day, age, number, weight))
             origin.append(token)

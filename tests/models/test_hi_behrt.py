@@ -12,6 +12,7 @@ from attending.models import hi_behrt
 from attending.models.hi_behrt import EXAMPLE, Model
 from histories import batch_of, random_batch
 from plain_bert import Weights, encode, linear, norm, weights_of
+from plain_layers import wave
 
 
 def double(batch: Batch) -> Batch:
@@ -52,7 +53,9 @@ def plain_segments(
     places = []
     for number, visit in enumerate(range(*batch.subject_offsets[subject : subject + 2].tolist())):
         tokens = range(*batch.visit_offsets[visit : visit + 2].tolist())
-        in_order = sorted(tokens, key=lambda one: (float(batch.days[one]), int(number_of[one])))
+        in_order = sorted(
+            tokens, key=lambda one: (float(batch.days[one]), int(number_of[one]), float(batch.values[one]))
+        )
         places += [(token, number) for token in in_order]
     windows, segments, first = [], [], 0
     while True:
@@ -73,9 +76,7 @@ def word(w: Weights, batch: Batch, token: int, visit: int) -> np.ndarray:
     weight = 1.0 if batch.weights is None else float(batch.weights[token])
     e = w["words.weight"][int(batch.tokens[token])] * weight
     e = e + w["ages.weight"][int(batch.ages[token])] + w["segments.weight"][visit % 2]
-    width = len(e)
-    angle = [visit / 10_000 ** (2 * i / width) for i in range(width // 2)]
-    return norm(w, "norm", e + 0.02 * 2**0.5 * np.concatenate([np.sin(angle), np.cos(angle)]))
+    return norm(w, "norm", e + 0.02 * 2**0.5 * wave(visit, len(e)))
 
 
 def test_its_own_objective_compares_two_views_of_each_segment(monkeypatch: pytest.MonkeyPatch) -> None:

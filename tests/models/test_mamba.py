@@ -7,7 +7,8 @@ import torch
 
 from attending.batch import Batch
 from attending.models import mamba
-from attending.models.mamba import EXAMPLE, Model, canonical, gaps
+from attending.models.mamba import EXAMPLE, Model, gaps
+from attending.nn.canonical import canonical
 from histories import batch_of, random_batch
 from plain_layers import linear
 
@@ -79,16 +80,6 @@ def silu(x: np.ndarray) -> np.ndarray:
     return x / (1 + np.exp(-x))
 
 
-def test_events_of_one_moment_are_sorted_and_no_others() -> None:
-    batch = batch_of([[(9.0, [3, 1, 1]), (2.0, [0])], [], [(4.0, [7, 5])]])
-    batch = replace(batch, values=torch.tensor([0.0, 2.0, 1.0, 0.0, 0.0, 0.0]))
-    batch = batch.with_weights(torch.arange(6.0))
-    assert canonical(batch).tokens.tolist() == [1, 1, 3, 0, 5, 7]
-    assert canonical(batch).weights.tolist() == [2, 1, 0, 3, 5, 4]
-    later = replace(batch, days=torch.tensor([-9.0, -8.0, -7.0, -2.0, -4.0, -3.0]))
-    assert canonical(later).weights.tolist() == [0, 1, 2, 3, 4, 5], "within a visit, moments stay in order"
-
-
 def test_gaps_count_from_the_event_before_and_not_from_birth() -> None:
     batch = batch_of([[(9.0, [3, 1]), (2.0, [0])], [(4.0, [7])]])
     assert gaps(batch).tolist() == [0, 0, 7, 0]
@@ -121,7 +112,7 @@ def test_the_pretext_is_the_mean_cross_entropy_of_next_events() -> None:
     model = Model(EXAMPLE).eval()
     batch = batch_of([[(9.0, [3, 1]), (2.0, [0])], [], [(4.0, [7])], [(4.0, [8]), (1.0, [6])]])
     with torch.no_grad():
-        chances = torch.log_softmax(model.pretext(model._read(canonical(batch))), 1)
+        chances = torch.log_softmax(model.pretext(model._read(canonical(batch)[0])), 1)
         expected = -(chances[0, 3] + chances[1, 0] + chances[4, 6]) / 3
         torch.testing.assert_close(model.self_loss(batch), expected)
 

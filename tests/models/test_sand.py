@@ -8,7 +8,7 @@ import torch
 
 from attending.batch import Batch
 from attending.errors import ConfigError
-from attending.models.sand import EXAMPLE, Model, interpolation, waves
+from attending.models.sand import EXAMPLE, Model, interpolation
 from histories import batch_of, random_batch
 
 
@@ -19,7 +19,7 @@ def test_the_model_matches_its_equations_in_plain_loops() -> None:
     torch.nn.init.normal_(model.embed.value)
     batch = random_batch(9, seed=4, max_visits=9)
     batch = replace(batch, values=batch.values.double())
-    # positions are made in float32
+    # slots are weighed in float32
     np.testing.assert_allclose(model(batch).logits.numpy(), plain_sand(model, batch), atol=1e-6)
 
 
@@ -81,12 +81,6 @@ def test_a_step_weighs_most_in_the_slot_where_it_lies() -> None:
     assert weights.argmax(1)[[2, 5, 8, 11]].tolist() == [0, 1, 2, 3]
     assert weights[[2, 5, 8, 11], [0, 1, 2, 3]].tolist() == [1.0] * 4
     assert bool((weights >= 0).all())
-
-
-def test_positions_differ_far_into_a_history() -> None:
-    found = waves(torch.arange(5000), 32)
-    assert bool(torch.isfinite(found).all())
-    assert len(torch.unique(found.round(decimals=4), dim=0)) == 5000
 
 
 @torch.no_grad()

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output
 from attending.nn import interface
 from attending.nn.gates import sparsemax
-from attending.nn.grid import earlier
 from attending.nn.packed import last, run
+from attending.nn.places import shifted
 from attending.nn.steps import StepEmbedding
 
 DILATIONS = (1, 3, 5)
@@ -89,7 +89,7 @@ class CausalConvolution(nn.Module):
         self, x: Float[Tensor, "visit width"], offsets: Int64[Tensor, " bounds"]
     ) -> Float[Tensor, "visit channel"]:
         """Return the convolution at each visit."""
-        return self.weight(torch.cat([earlier(x, offsets, lag) for lag in self.lags], 1))
+        return self.weight(torch.cat([shifted(x, offsets, lag) for lag in self.lags], 1))
 
 
 class Recalibration(nn.Module):

@@ -35,7 +35,8 @@ from attending.nn import interface
 from attending.nn.bert import SPREAD, Encoder, initialise
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import token_weights
-from attending.nn.sentence import age_now, make_room, sinusoid, visit_number, without_empty_visits
+from attending.nn.places import numbers, sinusoids
+from attending.nn.sentence import age_now, make_room, without_empty_visits
 
 AGES = 110  # whole years that have an embedding of their own
 POSITIONS = 512  # visits that have a random position of their own, in the authors' form
@@ -118,7 +119,7 @@ class Model(interface.Model):
         words[inside[visits.offsets[1:] - 1]] = self.config.n_tokens + 2
         ages, number = batch.ages.new_zeros(n), torch.zeros_like(words)
         ages[inside], ages[start] = batch.ages[visits.nearest], age_now(batch)
-        number[inside] = visit_number(batch)[batch.visit_of_token][visits.nearest]
+        number[inside] = numbers(batch.subject_offsets)[batch.visit_of_token][visits.nearest]
         token = inside[visits.items]
         weights = batch.values.new_ones(n).index_copy(0, token, token_weights(batch))
         return Sentence(words, ages, number, weights, histories.offsets, token)
@@ -134,7 +135,7 @@ class Model(interface.Model):
     def _position(self, number: Int64[Tensor, " place"]) -> Float[Tensor, "place width"]:
         if self.config.strict == "authors":
             return self.positions[number.clamp(max=len(self.positions) - 1)]
-        return sinusoid(number, self.words.weight, SPREAD)
+        return SPREAD * 2**0.5 * sinusoids(number, self.words.weight)
 
     def _say(self, states: Float[Tensor, "chosen width"]) -> Float[Tensor, "chosen vocabulary"]:
         return self.pretext(states, self.words.weight)

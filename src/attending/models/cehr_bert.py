@@ -31,16 +31,11 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output
 from attending.nn import interface
 from attending.nn.bert import Encoder, initialise
+from attending.nn.canonical import canonical
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import last, run, segment_sum, token_weights
-from attending.nn.sentence import (
-    DAYS_A_YEAR,
-    age_now,
-    canonical,
-    make_room,
-    visit_number,
-    without_empty_visits,
-)
+from attending.nn.places import numbers
+from attending.nn.sentence import DAYS_A_YEAR, age_now, make_room, without_empty_visits
 
 WEEKS, MONTHS = 4, 11
 N_EXTRA = 3 + WEEKS + MONTHS + 1  # mask, visit start, visit end, W0 … W3, M1 … M11, LT
@@ -140,7 +135,7 @@ class Model(interface.Model):
     def _write(self, batch: Batch) -> Timeline:
         """Put a start before and an end behind each visit, and passing time before all but a history's first."""
         batch = without_empty_visits(batch)
-        number, n_tokens = visit_number(batch), self.config.n_tokens
+        number, n_tokens = numbers(batch.subject_offsets), self.config.n_tokens
         room = make_room(batch.visit_offsets, before=1 + (number > 0).long(), after=1)
         opening, closing = batch.visit_offsets[:-1], batch.visit_offsets[1:] - 1
         later = (number > 0).nonzero()[:, 0]

@@ -38,9 +38,11 @@ from attending.batch import Batch, Output, owners
 from attending.errors import ConfigError
 from attending.nn import interface
 from attending.nn.bert import SPREAD, Encoder, initialise
+from attending.nn.canonical import canonical
 from attending.nn.masking import EPSILON, mask_tokens
 from attending.nn.packed import segment_sum, token_weights
-from attending.nn.sentence import canonical, sinusoid, visit_number, without_empty_visits
+from attending.nn.places import numbers, sinusoids
+from attending.nn.sentence import without_empty_visits
 
 AGES = 110  # whole years that have an embedding of their own
 HIDDEN_SHARE = 0.3  # of a view's tokens
@@ -157,11 +159,10 @@ class Model(interface.Model):
         first, lengths = batch.token_offsets[:-1], batch.token_offsets.diff()
         subjects = _bounds((lengths > 0) + ((lengths - segment).clamp(min=0) + stride - 1) // stride)
         subject = owners(subjects)
-        skipped = (torch.arange(len(subject), device=first.device) - subjects[subject]) * stride
+        skipped = numbers(subjects) * stride
         segments = _bounds((lengths[subject] - skipped).clamp(max=segment))
         owner = owners(segments)
-        within = torch.arange(len(owner), device=first.device) - segments[owner]
-        return Windows((first[subject] + skipped)[owner] + within, segments, subjects)
+        return Windows((first[subject] + skipped)[owner] + numbers(segments), segments, subjects)
 
     def _read(self, batch: Batch, windows: Windows) -> Reading:
         items = self.dropout(self._embed(batch))[windows.source]
@@ -171,10 +172,10 @@ class Model(interface.Model):
         return Reading(seen, read, states)
 
     def _embed(self, batch: Batch) -> Float[Tensor, "token width"]:
-        number = visit_number(batch)[batch.visit_of_token]
+        number = numbers(batch.subject_offsets)[batch.visit_of_token]
         e = self.words(batch.tokens) * token_weights(batch)[:, None]
         e = e + self.ages(batch.ages.floor().long().clamp(0, AGES - 1))
-        e = e + self.segments(number % 2) + sinusoid(number, self.words.weight, SPREAD)
+        e = e + self.segments(number % 2) + SPREAD * 2**0.5 * sinusoids(number, self.words.weight)
         return self.norm(e)
 
     def _looks(

@@ -85,8 +85,8 @@ class Model(interface.Model):
         return encode(self.layers, visits + places, batch.subject_offsets)
 
     def _short(self, visits: Float[Tensor, "visit width"], batch: Batch) -> Float[Tensor, "visit width"]:
-        owner = batch.subject_of_visit
-        near = [shifted(visits, owner, by) for by in range(self.reach, -self.reach - 1, -1)]
+        reach = range(self.reach, -self.reach - 1, -1)
+        near = [shifted(visits, batch.subject_offsets, by) for by in reach]
         return self.short(torch.cat(near, 1)).relu()
 
 

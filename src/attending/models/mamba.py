@@ -24,7 +24,6 @@ histories.
 """
 
 import math
-from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -33,9 +32,10 @@ from torch.nn.functional import silu, softplus
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.grid import earlier
+from attending.nn.canonical import canonical
 from attending.nn.masking import masked_loss
 from attending.nn.packed import last, token_weights
+from attending.nn.places import shifted
 from attending.nn.scan import selective_scan
 from attending.nn.time import time_features
 
@@ -73,12 +73,12 @@ class Model(interface.Model):
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits read from the state after each history's last event."""
-        states = self._read(canonical(batch))
+        states = self._read(canonical(batch)[0])
         return Output(logits=self.output(self.dropout(last(states, batch.token_offsets))))
 
     def self_loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Return the mean cross-entropy of the next event's code, at events drawn from the batch."""
-        batch = canonical(batch)
+        batch, _ = canonical(batch)
         (followed,) = torch.nonzero(~starts(batch)[1:], as_tuple=True)
         drawn = followed[torch.randperm(len(followed), device=followed.device)[:PREDICTED_AT_ONCE]]
         return masked_loss(self.pretext(self._read(batch)[drawn]), batch.tokens[drawn + 1])
@@ -124,20 +124,11 @@ class Layer(nn.Module):
     ) -> Float[Tensor, "token width"]:
         """Return what the layer adds to each token, having read it and those before it."""
         u, gate = self.inputs(self.norm(x)).chunk(2, dim=1)
-        u = silu(sum((tap * earlier(u, offsets, k) for k, tap in enumerate(self.taps)), self.taps_bias))
+        u = silu(sum((tap * shifted(u, offsets, k) for k, tap in enumerate(self.taps)), self.taps_bias))
         ranks, into, out_of = self.select(u).split(self.sizes, dim=1)
         step, rate = softplus(self.step(ranks)), -self.log_rate.exp()
         y = selective_scan(u, step, rate, into, out_of, first) + self.skip * u
         return self.output(y * silu(gate))
-
-
-def canonical(batch: Batch) -> Batch:
-    """Return the batch with the events of each visit ordered by moment, then code, then value."""
-    order = torch.argsort(batch.values, stable=True)
-    for key in (batch.tokens, batch.days, batch.visit_of_token):
-        order = order[torch.argsort(key[order], stable=True)]
-    names = ("tokens", "days", "ages", "values", *(() if batch.weights is None else ("weights",)))
-    return replace(batch, **{name: getattr(batch, name)[order] for name in names})
 
 
 def starts(batch: Batch) -> Bool[Tensor, " token"]:
@@ -149,7 +140,7 @@ def starts(batch: Batch) -> Bool[Tensor, " token"]:
 
 def gaps(batch: Batch) -> Float[Tensor, " token"]:
     """Return the days from the previous event to each; 0 for the first, and after static facts at birth."""
-    day, age = (earlier(one, batch.token_offsets, 1) for one in (batch.days, batch.ages))
+    day, age = (shifted(one, batch.token_offsets, 1) for one in (batch.days, batch.ages))
     return torch.where(age > 0, batch.days - day, 0.0).clamp(
         min=0
     )  # an age of 0: at birth, or nothing before

@@ -28,7 +28,8 @@ from attending.nn import interface
 from attending.nn.bert import Encoder, initialise
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import segment_sum, token_weights
-from attending.nn.sentence import visit_number, without_empty_visits
+from attending.nn.places import numbers
+from attending.nn.sentence import without_empty_visits
 
 VISITS = 512  # that have an embedding of their own; later ones share the last
 LONG_DAYS = 7.0
@@ -85,7 +86,7 @@ class Model(interface.Model):
 
     def _encode(self, batch: Batch) -> tuple[Float[Tensor, "token width"], Float[Tensor, "token width"]]:
         batch = without_empty_visits(batch)
-        number = visit_number(batch)[batch.visit_of_token]
+        number = numbers(batch.subject_offsets)[batch.visit_of_token]
         e = self.codes(batch.tokens) * token_weights(batch)[:, None]
         e = self.norm(e + self.visits(number.clamp(max=VISITS - 1)))
         return self.encoder(self.dropout(e), batch.token_offsets)

@@ -12,8 +12,6 @@ Notable: steps of one history attend to each other and to no padding (`nn.attent
 the number of steps, which the paper does not do: there all histories are one length, here a long one would shout.
 """
 
-import math
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -23,9 +21,8 @@ from attending.errors import ConfigError
 from attending.nn import interface
 from attending.nn.attention import Layout, attend, layout
 from attending.nn.packed import segment_sum
+from attending.nn.places import numbers, sinusoids
 from attending.nn.steps import StepEmbedding
-
-LONGEST_WAVE = 10_000.0
 
 
 class Config(interface.ModelConfig):
@@ -63,9 +60,8 @@ class Model(interface.Model):
     def forward(self, batch: Batch) -> Output:
         """Return the logits read from the slots of each history."""
         lengths = batch.subject_offsets.diff()
-        place = torch.arange(batch.n_visits, device=batch.tokens.device)
-        place = place - batch.subject_offsets[:-1][batch.subject_of_visit]
-        states = self.dropout(self.embed(batch) + waves(place, self.config.width))
+        steps, place = self.embed(batch), numbers(batch.subject_offsets)
+        states = self.dropout(steps + sinusoids(place, steps))
         histories = layout(batch.subject_offsets)
         for layer in self.layers:
             states = layer(states, histories)
@@ -97,13 +93,6 @@ class Layer(nn.Module):
         seen = attend(q, k, v, histories, sees="past").flatten(1)
         states = self.norm(states + self.dropout(self.mix(seen)))
         return self.feed_norm(states + self.dropout(self.down(torch.relu(self.up(states)))))
-
-
-def waves(place: Int64[Tensor, " visit"], width: int) -> Float[Tensor, "visit width"]:
-    """Return sines and cosines of each position, from one radian a step down to one in ten thousand."""
-    rates = torch.arange(0, width, 2, device=place.device) * (-math.log(LONGEST_WAVE) / width)
-    angle = place[:, None] * rates.exp()
-    return torch.stack([angle.sin(), angle.cos()], 2).flatten(1)
 
 
 def interpolation(

@@ -14,24 +14,23 @@ def numbers(offsets: Int64[Tensor, " bounds"]) -> Int64[Tensor, " item"]:
 
 
 def sinusoids(
-    place: Int64[Tensor, " item"], like: Float[Tensor, "item width"]
+    place: Int64[Tensor, " item"], like: Float[Tensor, "rows width"]
 ) -> Float[Tensor, "item width"]:
     """Return sines and cosines, in turn, of each place at `width` / 2 rates from 1 to 1 / 10,000.
 
-    Vaswani et al., "Attention Is All You Need", 2017. As wide as the items they will be added to, and of their type.
+    Vaswani et al., "Attention Is All You Need", 2017. Of `like`'s width and type.
     """
     width = like.shape[1]
-    column = torch.arange(width, device=place.device)
-    angle = place[:, None].double() / 10_000.0 ** (2 * (column // 2).double() / width)
-    return torch.where(column % 2 == 0, angle.sin(), angle.cos()).to(like.dtype)
+    rate = 10_000.0 ** (-torch.arange(0, width, 2, device=place.device).double() / width)
+    angle = place[:, None] * rate
+    return torch.stack([angle.sin(), angle.cos()], 2).flatten(1)[:, :width].to(like.dtype)
 
 
 def shifted(
-    items: Float[Tensor, "item width"], owner: Int64[Tensor, " item"], by: int
-) -> Float[Tensor, "item width"]:
+    items: Float[Tensor, " item *rest"], offsets: Int64[Tensor, " bounds"], by: int
+) -> Float[Tensor, " item *rest"]:
     """Return the item `by` places before each (after, if negative); 0 where its own segment holds none there."""
-    source = torch.arange(len(items), device=items.device) - by
-    inside = (source >= 0) & (source < len(items))
-    source = source.clamp(0, max(len(items) - 1, 0))
-    inside = inside & (owner[source] == owner)
-    return torch.where(inside[:, None], items[source], torch.zeros_like(items))
+    source, owner = torch.arange(len(items), device=items.device) - by, owners(offsets)
+    inside = (source >= offsets[:-1][owner]) & (source < offsets[1:][owner])
+    found = items[source.clamp(0, max(len(items) - 1, 0))]
+    return torch.where(inside.view(-1, *[1] * (items.dim() - 1)), found, torch.zeros_like(items[:1]))

@@ -1,4 +1,4 @@
-"""A history as a sentence: room for words that no record holds ([CLS], [SEP], passing time), an order, positions."""
+"""A history as a sentence: room for words that no record holds ([CLS], [SEP], passing time) and the age at its end."""
 
 from dataclasses import dataclass, replace
 
@@ -50,19 +50,6 @@ def without_empty_visits(batch: Batch) -> Batch:
     return replace(batch, visit_offsets=kept, subject_offsets=before[batch.subject_offsets])
 
 
-def canonical(batch: Batch) -> tuple[Batch, Int64[Tensor, " token"]]:
-    """Sort each visit's tokens by time and then by number, and say where each came from.
-
-    What is simultaneous has no order of its own; a model that reads tokens one after another needs one.
-    """
-    order = torch.argsort(batch.tokens, stable=True)
-    for key in (batch.days, batch.visit_of_token):
-        order = order[torch.argsort(key[order], stable=True)]
-    sorted_ = {name: getattr(batch, name)[order] for name in ("tokens", "days", "ages", "values")}
-    weights = None if batch.weights is None else batch.weights[order]
-    return replace(batch, **sorted_, weights=weights), order
-
-
 def age_now(batch: Batch) -> Float[Tensor, " subject"]:
     """Return each subject's age in years at the prediction time; 0 where the history is empty."""
     if len(batch.ages) == 0:
@@ -70,24 +57,3 @@ def age_now(batch: Batch) -> Float[Tensor, " subject"]:
     last = (batch.token_offsets[1:] - 1).clamp(min=0)
     ages = batch.ages[last] - batch.days[last] / DAYS_A_YEAR
     return torch.where(batch.token_offsets.diff() > 0, ages, 0.0)
-
-
-def visit_number(batch: Batch) -> Int64[Tensor, " visit"]:
-    """Return how many visits of its history came before each visit."""
-    return (
-        torch.arange(batch.n_visits, device=batch.tokens.device)
-        - batch.subject_offsets[batch.subject_of_visit]
-    )
-
-
-def sinusoid(
-    number: Int64[Tensor, " place"], like: Float[Tensor, "rows width"], size: float
-) -> Float[Tensor, "place width"]:
-    """Return sines and cosines of a number at geometric rates, of root mean square `size`; of `like`'s width and type.
-
-    Vaswani et al., "Attention is all you need", NeurIPS 2017; there the size is √½.
-    """
-    width = like.shape[1]
-    rate = 10_000 ** (-torch.arange(0, width, 2, device=like.device, dtype=like.dtype) / width)
-    angle = number[:, None] * rate
-    return size * 2**0.5 * torch.cat([angle.sin(), angle.cos()], 1)[:, :width]
