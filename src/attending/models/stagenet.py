@@ -12,9 +12,9 @@ time since the step before (here log(1 + days)), and the state in `levels` equal
     a = softmax over the last K steps k of  Σ_{j ≤ k} s_j                  later stages weigh more
     u_k = a_k h_k,   θ = σ(W_r ReLU(W_s mean_k u_k)),   logits = W_o (θ ⊙ Conv_K(u) + h_T) + b_o
 
-Notable: the window is taken at the one step that is read, the last. What does not wait for the state is computed for
-all steps before the loop, and stages after it. `strict="authors"` fills a window that reaches back before the first
-step with states of zero, which take weight, as the released code does; the paper's form attends to steps that exist.
+Notable: the recurrence is `nn.stages`; the window is taken at the one step that is read, the last, and stages after the
+recurrence. `strict="authors"` fills a window that reaches back before the first step with states of zero, which take
+weight, as the released code does; the paper's form attends to steps that exist.
 """
 
 from typing import Literal
@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.gates import cumax
-from attending.nn.grid import grid, steps
+from attending.nn.grid import grid, to_cells, to_items
 from attending.nn.packed import visit_gaps
+from attending.nn.stages import stage_recurrence
 from attending.nn.steps import StepEmbedding
 
 
@@ -82,38 +82,18 @@ class Model(interface.Model):
         offsets: Int64[Tensor, " bounds"],
     ) -> tuple[Float[Tensor, "visit state"], Float[Tensor, " visit"]]:
         """Return the state at each step and how far the stage moved there; in the precision of the weights."""
-        weight, levels = self.recurrent.weight, self.config.levels
-        with torch.autocast(x.device.type, enabled=False):
-            projected = self.inputs(torch.cat([x, gaps[:, None]], 1).to(weight.dtype))
-            places = grid(offsets)
-            h = projected.new_zeros(max(places.sizes, default=0), weight.shape[1])
-            cell = h.view(len(h), levels, -1)
-            states, masters = [h[:0]], [projected[:0, : 2 * levels]]
-            for z in steps(projected, places):
-                if len(z) < len(h):
-                    h, cell = h[: len(z)], cell[: len(z)]
-                h, cell, master = self._step(torch.addmm(z, h, weight.T), cell)
-                states.append(h)
-                masters.append(master)
-            distances = 1 - cumax(torch.cat(masters)[:, :levels]).mean(1)
-        return torch.cat(states)[places.cell], distances[places.cell]
-
-    def _step(
-        self, z: Float[Tensor, "alive gates"], cell: Float[Tensor, "alive level width"]
-    ) -> tuple[
-        Float[Tensor, "alive state"], Float[Tensor, "alive level width"], Float[Tensor, "alive masters"]
-    ]:
-        n, levels, width = cell.shape
-        sizes = [2 * levels, 3 * levels * width, levels * width]
-        master, gates, candidate = torch.split(z, sizes, 1)
-        forget, keep = cumax(master.view(n, 2, levels)).unbind(1)
-        keep = keep.flip(1)  # its gates are stored from right to left, in the order in which they are summed
-        overlap = (forget * keep)[..., None]
-        f, i, o = gates.sigmoid().view(n, 3, levels, width).unbind(1)
-        old = torch.addcmul(forget[..., None] - overlap, overlap, f)
-        new = torch.addcmul(keep[..., None] - overlap, overlap, i)
-        cell = torch.addcmul(old * cell, new, candidate.view(n, levels, width).tanh())
-        return (o * cell.tanh()).flatten(1), cell, master
+        places = grid(offsets)
+        inputs = to_cells(torch.cat([x, gaps[:, None].to(x.dtype)], 1), places)
+        states, forget = stage_recurrence(
+            inputs,
+            self.inputs.weight,
+            self.inputs.bias,
+            self.recurrent.weight,
+            places.sizes,
+            self.config.levels,
+        )
+        moved = 1 - forget.mean(1, keepdim=True)
+        return to_items(states, places), to_items(moved, places)[:, 0]
 
     def _progress(
         self,

@@ -1,16 +1,8 @@
-"""Gates that share out: soft steps that only rise, and a softmax that can say exactly zero."""
+"""A gate that shares out: a softmax that can say exactly zero."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-
-
-def cumax(scores: Float[Tensor, "*rest level"]) -> Float[Tensor, "*rest level"]:
-    """Return the running sum of the softmax over the last dimension: a soft step from near 0 up to 1.
-
-    Shen, Tan, Sordoni, Courville: "Ordered Neurons", ICLR 2019.
-    """
-    return scores.softmax(-1).cumsum(-1)
 
 
 def sparsemax(scores: Float[Tensor, "*rest item"]) -> Float[Tensor, "*rest item"]:

@@ -4,12 +4,12 @@ Histories stand side by side, the longest first. At each step only those that ar
 always the first ones: a recurrence keeps the first `sizes[step]` rows of its state and never meets padding.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differentiable
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,57 @@ def grid(offsets: Int64[Tensor, " bounds"]) -> Grid:
     return Grid(source, cell, alive.sum(1).tolist())
 
 
-def steps(items: Float[Tensor, " item *rest"], grid: Grid) -> Iterator[Float[Tensor, " alive *rest"]]:
-    """Yield the items of each step, the longest history first."""
-    return iter(torch.split(items[grid.source], grid.sizes))
+def to_cells(items: Float[Tensor, "item width"], grid: Grid) -> Float[Tensor, "cell width"]:
+    """Return what stands in each cell."""
+    moved: Tensor = _Move.apply(items, grid.source, grid.cell)  # type: ignore[no-untyped-call]
+    return moved
+
+
+def to_items(cells: Float[Tensor, "cell width"], grid: Grid) -> Float[Tensor, "item width"]:
+    """Return what each item's cell holds."""
+    moved: Tensor = _Move.apply(cells, grid.cell, grid.source)  # type: ignore[no-untyped-call]
+    return moved
+
+
+class _Move(torch.autograd.Function):
+    """Rows in another order; nothing is added up on the way back, as torch must where a row could be taken twice."""
+
+    @staticmethod
+    def forward(context: FunctionCtx, rows: Tensor, there: Tensor, back: Tensor) -> Tensor:
+        context.save_for_backward(back)
+        return rows.index_select(0, there)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: BackwardCFunction, grad: Tensor) -> tuple[Tensor, None, None]:
+        (back,) = context.saved_tensors
+        return grad.index_select(0, back), None, None
+
+
+def before(sizes: list[int], device: torch.device) -> Int64[Tensor, " cell"]:
+    """Return the row of the state before each cell, in a buffer where one row a history stands before all cells."""
+    earlier_sizes = torch.tensor([sizes[0], *sizes[:-1]])
+    step = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    return (torch.arange(len(step)) + sizes[0] - earlier_sizes[step]).to(device)
+
+
+def blocks(sizes: list[int], most: int) -> list[tuple[list[int], slice]]:
+    """Cut the steps into blocks of at most `most` cells, or of one step: the sizes of each, and its cells."""
+    found: list[tuple[list[int], slice]] = []
+    start = 0
+    for size in sizes:
+        if found and sum(found[-1][0]) + size <= most:
+            found[-1][0].append(size)
+        else:
+            found.append(([size], slice(0)))
+        held, start = found[-1][0], start + size
+        found[-1] = (held, slice(start - sum(held), start))
+    return found
+
+
+def each_step(sizes: list[int], *columns: Tensor) -> list[tuple[Tensor, ...]]:
+    """Return, for each step, its cells of every column, as views to read and write."""
+    return list(zip(*(torch.split(column, sizes) for column in columns), strict=True))
 
 
 def earlier(
