@@ -45,8 +45,9 @@ def encode(
                 share = softmax(np.array([query[i, part] @ key[j, part] / size**0.5 for j in range(len(x))]))
                 mixed[i, part] = sum(share[j] * value[j, part] for j in range(len(x)))
                 attention[head, i] = share
-        x = norm(w, f"{here}.norm", x + linear(w, f"{here}.output", mixed))
-        x = norm(w, f"{here}.feed_norm", x + linear(w, f"{here}.down", gelu(linear(w, f"{here}.up", x))))
+        x = norm(w, f"{here}.norm", x + linear(w, f"{here}.mixed", mixed))
+        fed = linear(w, f"{here}.feed.down", gelu(linear(w, f"{here}.feed.up", x)))
+        x = norm(w, f"{here}.feed.norm", x + fed)
     return x, attention
 
 

@@ -4,20 +4,20 @@ import numpy as np
 
 
 def transformer_layer(
-    w: dict[str, np.ndarray], name: str, x: list[np.ndarray], n_heads: int
+    w: dict[str, np.ndarray], name: str, x: list[np.ndarray], n_heads: int, *, back: bool = False
 ) -> list[np.ndarray]:
-    """One layer of the first Transformer."""
+    """One layer of the first Transformer, in which an item sees all, or itself and those before it."""
     width = len(x[0])
     size = width // n_heads
     parts = [linear(w, f"{name}.inputs", one) for one in x]
     q, k, v = ([one[start : start + width] for one in parts] for start in (0, width, 2 * width))
     out = []
     for i, one in enumerate(x):
-        heads = []
+        heads, seen = [], slice(0, i + 1 if back else None)
         for start in range(0, width, size):
             part = slice(start, start + size)
-            a = softmax([q[i][part] @ other[part] / np.sqrt(size) for other in k])
-            heads.append(sum(share * other[part] for share, other in zip(a, v, strict=True)))
+            a = softmax([q[i][part] @ other[part] / np.sqrt(size) for other in k[seen]])
+            heads.append(sum(share * other[part] for share, other in zip(a, v[seen], strict=True)))
         y = normal(w, f"{name}.norm", one + linear(w, f"{name}.mixed", np.concatenate(heads)))
         fed = linear(w, f"{name}.feed.down", np.maximum(linear(w, f"{name}.feed.up", y), 0))
         out.append(normal(w, f"{name}.feed.norm", y + fed))

@@ -17,10 +17,10 @@ from plain_layers import wave
 GOLDEN = Path(__file__).parent.parent / "golden" / "behrt_mlm.npz"
 LAYERS = {
     "norm": "attention.output.LayerNorm",
-    "output": "attention.output.dense",
-    "up": "intermediate.dense",
-    "down": "output.dense",
-    "feed_norm": "output.LayerNorm",
+    "mixed": "attention.output.dense",
+    "feed.up": "intermediate.dense",
+    "feed.down": "output.dense",
+    "feed.norm": "output.LayerNorm",
 }
 
 

@@ -207,10 +207,13 @@ def read_set(model: Model, w: Weights, o: list[np.ndarray], codes: list[int], ki
             looked.append(shares[0])
         mixed = np.hstack(mixed)
         y = [norm(w, f"{layer}.norm", x[i] + linear(w, f"{layer}.mixed", mixed[i])) for i in range(len(x))]
-        up = [linear(w, f"{layer}.up", one) for one in y]
+        up = [linear(w, f"{layer}.feed.up", one) for one in y]
         up = [np.array([z / 2 * (1 + math.erf(z / 2**0.5)) for z in one]) for one in up]
         x = np.array(
-            [norm(w, f"{layer}.feed_norm", y[i] + linear(w, f"{layer}.down", up[i])) for i in range(len(x))]
+            [
+                norm(w, f"{layer}.feed.norm", y[i] + linear(w, f"{layer}.feed.down", up[i]))
+                for i in range(len(x))
+            ]
         )
     return x[0], np.mean(looked, 0)[1:]
 

@@ -29,7 +29,7 @@ def test_its_blocks_match_the_authors_code() -> None:
         for ours, theirs in (("query", query), ("key", key)):
             if theirs is not None:
                 state[f"{ours}.weight"] = given[name.format(theirs, "kernel")].T
-        for ours, theirs in (("up", up), ("down", down)):
+        for ours, theirs in (("feed.up", up), ("feed.down", down)):
             state[f"{ours}.weight"] = given[name.format(theirs, "kernel")].T
             state[f"{ours}.bias"] = given[name.format(theirs, "bias")]
         # Their norms scale by 1 and shift by 0, as ours do at the start.
@@ -172,7 +172,7 @@ def plain_visit(
                     )
         taken = [sum(attention[i, j] * (w[p + "value.weight"] @ x[j]) for j in range(n)) for i in range(n)]
         z = [norm(one + more) for one, more in zip(x, taken, strict=True)]
-        x = [norm(one + dense(w, p + "down", np.maximum(dense(w, p + "up", one), 0))) for one in z]
+        x = [norm(one + dense(w, p + "feed.down", np.maximum(dense(w, p + "feed.up", one), 0))) for one in z]
     return x[0]
 
 

@@ -10,6 +10,7 @@ from attending.batch import Batch
 from attending.errors import ConfigError
 from attending.models.sand import EXAMPLE, Model, interpolation
 from histories import batch_of, random_batch
+from plain_layers import linear, transformer_layer, wave
 
 
 @torch.no_grad()
@@ -33,46 +34,19 @@ def plain_sand(model: Model, batch: Batch) -> np.ndarray:
         s = []
         for place, visit in enumerate(range(first, end)):
             codes = slice(*batch.visit_offsets[visit : visit + 2].tolist())
-            x = np.zeros(width)
+            x = wave(place, width)
             for code in set(tokens[codes].tolist()):
                 mean = values[codes][tokens[codes] == code].mean()
                 x += w["embed.code"][code] + mean * w["embed.value"][code]
-            for pair in range(width // 2):
-                angle = place / 10_000 ** (2 * pair / width)
-                x[2 * pair : 2 * pair + 2] += np.sin(angle), np.cos(angle)
             s.append(x)
         for layer in range(model.config.n_layers):
-            s = plain_layer(w, f"layers.{layer}", np.array(s), model.config.n_heads)
+            s = transformer_layer(w, f"layers.{layer}", s, model.config.n_heads, back=True)
         u, length = np.zeros((n_slots, width)), len(s)
         for t in range(1, length + 1):
             for m in range(1, n_slots + 1):
                 u[m - 1] += (1 - abs(n_slots * t / length - m) / n_slots) ** 2 * s[t - 1] / length
         logits.append(linear(w, "output", u.flatten()))
     return np.array(logits)
-
-
-def plain_layer(w: dict[str, np.ndarray], name: str, s: np.ndarray, n_heads: int) -> np.ndarray:
-    q, k, v = np.split(linear(w, f"{name}.inputs", s), 3, axis=1)
-    size, seen = s.shape[1] // n_heads, np.zeros_like(s)
-    for t in range(len(s)):
-        for head in range(n_heads):
-            part = slice(head * size, (head + 1) * size)
-            scores = np.array([q[t, part] @ k[other, part] / np.sqrt(size) for other in range(t + 1)])
-            raised = np.exp(scores - scores.max())
-            seen[t, part] = raised / raised.sum() @ v[: t + 1, part]
-    s = norm(w, f"{name}.norm", s + linear(w, f"{name}.mix", seen))
-    return norm(
-        w, f"{name}.feed_norm", s + linear(w, f"{name}.down", np.maximum(linear(w, f"{name}.up", s), 0))
-    )
-
-
-def norm(w: dict[str, np.ndarray], name: str, s: np.ndarray) -> np.ndarray:
-    centred = s - s.mean(1, keepdims=True)
-    return centred / np.sqrt(s.var(1, keepdims=True) + 1e-5) * w[f"{name}.weight"] + w[f"{name}.bias"]
-
-
-def linear(w: dict[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray:
-    return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
 
 
 def test_a_step_weighs_most_in_the_slot_where_it_lies() -> None:

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from attending.batch import Batch
-from attending.errors import ConfigError
 from attending.nn.attention import layout
-from attending.nn.layers import EPSILON, Encoder, check_heads, normalise
+from attending.nn.layers import EPSILON, Encoder, normalise
 from attending.nn.time import rotary_frequencies
 from histories import batch_of, random_batch
 
@@ -143,11 +142,3 @@ def test_the_norm_has_the_right_gradient() -> None:
     normalise(zeros).sum().backward()
     assert zeros.grad is not None
     assert bool(torch.isfinite(zeros.grad).all())
-
-
-def test_widths_that_do_not_divide_are_refused() -> None:
-    check_heads("decoder", 12, 3)
-    with pytest.raises(ConfigError, match="must divide into n_heads even parts; got width 10, n_heads 2"):
-        check_heads("decoder", 10, 2)
-    with pytest.raises(ConfigError, match="n_heads being even"):
-        check_heads("transformer", 12, 3, even=True)

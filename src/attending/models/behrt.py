@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output
 from attending.nn import interface
 from attending.nn.bert import SPREAD, Encoder, initialise
+from attending.nn.heads import check_heads
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import token_weights
 from attending.nn.places import numbers, sinusoids
@@ -77,6 +78,7 @@ class Model(interface.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        check_heads("behrt", config.width, config.n_heads)
         self.config = config
         width = config.width
         self.words = nn.Embedding(config.n_tokens + 3, width)  # the vocabulary, mask, [CLS], [SEP]

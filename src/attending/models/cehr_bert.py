@@ -32,6 +32,7 @@ from attending.batch import Batch, Output
 from attending.nn import interface
 from attending.nn.bert import Encoder, initialise
 from attending.nn.canonical import canonical
+from attending.nn.heads import check_heads
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import last, run, segment_sum, token_weights
 from attending.nn.places import numbers
@@ -101,6 +102,7 @@ class Model(interface.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        check_heads("cehr_bert", config.width, config.n_heads)
         self.config = config
         width, state = config.width, config.width_state
         self.codes = nn.Embedding(config.n_tokens + N_EXTRA, width)

@@ -28,11 +28,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import KINDS, Batch, Facts, Output
-from attending.errors import ConfigError
 from attending.nn import interface
 from attending.nn.channels import AuthorsTimeAttention, ChannelAttention, TimeAttention, decorrelation
 from attending.nn.grid import grid
 from attending.nn.grouped import GroupedGRU
+from attending.nn.heads import check_heads
 from attending.nn.packed import bag, last, segment_softmax, segment_sum, visit_days
 from attending.nn.steps import shares
 
@@ -66,11 +66,7 @@ class Model(interface.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        if config.width % config.n_heads:
-            raise ConfigError(
-                f"the 'width' of models.concare must divide into n_heads parts; "
-                f"got width {config.width}, n_heads {config.n_heads}; choose a multiple"
-            )
+        check_heads("concare", config.width, config.n_heads)
         self.config = config
         width, n_channels = config.width, config.n_channels + len(KINDS)
         self.code = nn.Parameter(torch.randn(config.n_tokens, config.channel_width))

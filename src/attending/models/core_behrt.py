@@ -27,7 +27,8 @@ from attending.batch import Batch, Output
 from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.canonical import canonical
-from attending.nn.layers import Encoder, check_heads
+from attending.nn.heads import check_heads
+from attending.nn.layers import Encoder
 from attending.nn.masking import CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import segment_softmax, segment_sum, token_weights
 from attending.nn.places import numbers
@@ -55,7 +56,7 @@ class Model(interface.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        check_heads("core_behrt", config.width, config.n_heads)
+        check_heads("core_behrt", config.width, config.n_heads, even=True)
         self.config = config
         self.embedding = nn.Parameter(torch.randn(config.n_tokens + 1, config.width) * SPREAD)
         self.age = Time2Vec(config.width, scale=AGE_SCALE)

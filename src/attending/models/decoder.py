@@ -32,7 +32,8 @@ from attending.batch import Batch, Facts, Output
 from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.canonical import canonical
-from attending.nn.layers import Encoder, check_heads
+from attending.nn.heads import check_heads
+from attending.nn.layers import Encoder
 from attending.nn.packed import last, token_weights
 from attending.nn.time import age_frequencies, time_features
 from attending.nn.time_to_event import TimeToEvent, next_events
@@ -69,7 +70,7 @@ class Model(interface.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        check_heads("decoder", config.width, config.n_heads)
+        check_heads("decoder", config.width, config.n_heads, even=True)
         self.config = config
         self.embedding = nn.Parameter(torch.randn(config.n_tokens, config.width) * 0.5)
         self.age = nn.Linear(2, config.width, bias=False)

@@ -20,13 +20,14 @@ attention that is shown. A token's weight scales its vector; how many codes a se
 
 import torch
 from jaxtyping import Bool, Float, Int64
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, linear
 
 from attending.batch import KINDS, Batch, Facts, Output, owners
-from attending.errors import ConfigError
 from attending.nn import interface
 from attending.nn.attention import layout
+from attending.nn.heads import check_heads
 from attending.nn.ontology import GraphAttention, links_of, sort_links
 from attending.nn.packed import segment_sum, token_weights
 from attending.nn.sets import SetLayer, Sets, sets_of, share_of
@@ -43,7 +44,7 @@ class Config(interface.OntologyConfig):
     """Settings of G-BERT; `width` must divide into `n_heads`, those of the graph and of the visit alike."""
 
     width: int = 128
-    n_layers: int = 2
+    n_layers: int = Field(default=2, ge=1)
     n_heads: int = 4
     dropout: float = 0.2
 
@@ -59,11 +60,7 @@ class Model(interface.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        if config.width % config.n_heads or config.n_layers < 1:
-            raise ConfigError(
-                f"the 'width' of models.g_bert must divide into n_heads, and n_layers be 1 or more; got width "
-                f"{config.width}, n_heads {config.n_heads}, n_layers {config.n_layers}"
-            )
+        check_heads("g_bert", config.width, config.n_heads)
         width = config.width
         self.embedding = nn.Parameter(torch.randn(config.n_concepts, width))  # mixing many makes them quieter
         self.graph = GraphAttention(width, config.n_heads)

@@ -29,12 +29,14 @@ from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.graph import Graph, find, graph_of
 from attending.nn.packed import multi_hot, segment_softmax, segment_sum, token_weights, visit_days
+from attending.nn.post_norm import FeedForward
 
 LEVELS = {"other": 0, "diagnosis": 1, "procedure": 2, "medication": 2, "measurement": 3}
 VISIT, FILLER = -1, -2  # tokens of a visit's own node, and of nodes that nothing sees
 FAR = len(KINDS) + 1  # their rank
 STEP = 4  # visits are filled up to a multiple of this many nodes, so that few sizes are left
 PENALTY = 0.1
+EPSILON = 1e-12  # of the norms
 
 
 class Config(interface.ModelConfig):
@@ -199,10 +201,8 @@ class Layer(nn.Module):
             self.query = nn.Linear(width, width, bias=False)
             self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
-        self.norm = nn.LayerNorm(width, eps=1e-12)
-        self.up = nn.Linear(width, width)
-        self.down = nn.Linear(width, width)
-        self.feed_norm = nn.LayerNorm(width, eps=1e-12)
+        self.norm = nn.LayerNorm(width, eps=EPSILON)
+        self.feed = FeedForward(width, width, config.dropout, epsilon=EPSILON)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
@@ -215,7 +215,7 @@ class Layer(nn.Module):
         """Return the nodes after taking from each other and thinking for themselves, and who took from whom."""
         attention = self._attend(x, allowed, weight) if self.learns else prior
         z = self.norm(x + self.dropout(attention @ self.value(x)))
-        return self.feed_norm(z + self.dropout(self.down(torch.relu(self.up(z))))), attention
+        return self.feed(z), attention
 
     def _attend(
         self,

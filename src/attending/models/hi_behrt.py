@@ -39,6 +39,7 @@ from attending.errors import ConfigError
 from attending.nn import interface
 from attending.nn.bert import SPREAD, Encoder, initialise
 from attending.nn.canonical import canonical
+from attending.nn.heads import check_heads
 from attending.nn.masking import EPSILON, mask_tokens
 from attending.nn.packed import segment_sum, token_weights
 from attending.nn.places import numbers, sinusoids
@@ -110,6 +111,7 @@ class Model(interface.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        check_heads("hi_behrt", config.width, config.n_heads)
         if config.stride > config.segment:
             raise ConfigError(
                 f"the 'stride' of models.hi_behrt must not exceed the 'segment', or tokens between windows are lost; "

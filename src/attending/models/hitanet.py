@@ -31,9 +31,10 @@ from torch.nn.functional import scaled_dot_product_attention
 from attending.batch import Batch, Output, mask_of_lengths
 from attending.errors import ConfigError
 from attending.nn import interface
+from attending.nn.heads import check_heads
 from attending.nn.packed import bag, multi_hot, segment_softmax, segment_sum, token_weights, visit_days
 from attending.nn.places import numbers, sinusoids
-from attending.nn.post_norm import Heads, PostNormLayer, check_heads, encode
+from attending.nn.post_norm import Heads, PostNormLayer, encode
 
 DAYS_OF_ONE = 180.0
 PADDING_DAYS = 1e5

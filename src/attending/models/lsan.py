@@ -21,9 +21,10 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
+from attending.nn.heads import check_heads
 from attending.nn.packed import multi_hot, segment_softmax, segment_sum, token_weights
 from attending.nn.places import numbers, shifted, sinusoids
-from attending.nn.post_norm import PostNormLayer, check_heads, encode
+from attending.nn.post_norm import PostNormLayer, encode
 
 
 class Config(interface.ModelConfig):

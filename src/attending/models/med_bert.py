@@ -26,6 +26,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from attending.batch import Batch, Output
 from attending.nn import interface
 from attending.nn.bert import Encoder, initialise
+from attending.nn.heads import check_heads
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import segment_sum, token_weights
 from attending.nn.places import numbers
@@ -53,6 +54,7 @@ class Model(interface.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        check_heads("med_bert", config.width, config.n_heads)
         self.config = config
         self.codes = nn.Embedding(config.n_tokens + 1, config.width)  # the vocabulary, mask
         self.visits = nn.Embedding(VISITS, config.width)

@@ -17,16 +17,16 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output
-from attending.errors import ConfigError
 from attending.nn import interface
-from attending.nn.attention import Layout, attend, layout
+from attending.nn.heads import check_heads
 from attending.nn.packed import segment_sum
 from attending.nn.places import numbers, sinusoids
+from attending.nn.post_norm import PostNormLayer, encode
 from attending.nn.steps import StepEmbedding
 
 
 class Config(interface.ModelConfig):
-    """Settings of SAnD; `width` must be even and divide into `n_heads`.
+    """Settings of SAnD; `width` must divide into `n_heads`.
 
     slots   M, how many places along a history are read
     """
@@ -46,14 +46,12 @@ class Model(interface.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        if config.width % config.n_heads or config.width % 2:
-            raise ConfigError(
-                f"the 'width' of models.sand must be even and divide into n_heads parts; "
-                f"got width {config.width}, n_heads {config.n_heads}; choose an even multiple"
-            )
+        check_heads("sand", config.width, config.n_heads)
         self.config = config
         self.embed = StepEmbedding(config.n_tokens, config.width)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
+        self.layers = nn.ModuleList(
+            PostNormLayer(config.width, config.n_heads, config.dropout) for _ in range(config.n_layers)
+        )
         self.output = nn.Linear(config.slots * config.width, config.n_outcomes)
         self.dropout = nn.Dropout(config.dropout)
 
@@ -62,37 +60,13 @@ class Model(interface.Model):
         lengths = batch.subject_offsets.diff()
         steps, place = self.embed(batch), numbers(batch.subject_offsets)
         states = self.dropout(steps + sinusoids(place, steps))
-        histories = layout(batch.subject_offsets)
-        for layer in self.layers:
-            states = layer(states, histories)
+        states = encode(self.layers, states, batch.subject_offsets, sees="past")
         weights = interpolation(place + 1, lengths[batch.subject_of_visit], self.config.slots)
         slots = [
             segment_sum(weight[:, None] * states, batch.subject_of_visit, batch.n_subjects)
             for weight in weights.to(states.dtype).unbind(1)
         ]
         return Output(logits=self.output(self.dropout(torch.cat(slots, 1))))
-
-
-class Layer(nn.Module):
-    """Attention to the past and a feed-forward, each followed by a norm."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        width = config.width
-        self.n_heads = config.n_heads
-        self.inputs, self.mix = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        self.norm, self.feed_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(
-        self, states: Float[Tensor, "visit width"], histories: Layout
-    ) -> Float[Tensor, "visit width"]:
-        """Return the states after each has seen those before it in its history."""
-        q, k, v = self.inputs(states).view(len(states), 3, self.n_heads, -1).unbind(1)
-        seen = attend(q, k, v, histories, sees="past").flatten(1)
-        states = self.norm(states + self.dropout(self.mix(seen)))
-        return self.feed_norm(states + self.dropout(self.down(torch.relu(self.up(states)))))
 
 
 def interpolation(

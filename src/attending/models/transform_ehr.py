@@ -29,8 +29,9 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
+from attending.nn.heads import check_heads
 from attending.nn.packed import multi_hot, segment_sum, token_weights
-from attending.nn.post_norm import FeedForward, PostNormLayer, check_heads, encode
+from attending.nn.post_norm import FeedForward, PostNormLayer, encode
 from attending.nn.scores import hop_softmax
 from attending.nn.time import rotary_frequencies
 
@@ -106,7 +107,7 @@ class Asking(nn.Module):
         self.key_value = nn.Linear(width, 2 * width)
         self.mixed = nn.Linear(width, width)
         self.norm = nn.LayerNorm(width)
-        self.feed = FeedForward(width, dropout)
+        self.feed = FeedForward(width, 4 * width, dropout)
         self.dropout = nn.Dropout(dropout)
 
     def forward(

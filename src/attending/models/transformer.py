@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from attending.batch import Batch, Facts, Output
 from attending.nn import interface
 from attending.nn.attention import layout
-from attending.nn.layers import Encoder, check_heads
+from attending.nn.heads import check_heads
+from attending.nn.layers import Encoder
 from attending.nn.packed import bag, multi_hot, segment_sum, token_weights
 from attending.nn.time import rotary_frequencies, time_features
 
@@ -51,7 +52,7 @@ class Model(interface.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        check_heads("transformer", config.width, config.n_heads, even=True)
+        check_heads("transformer", config.width, config.n_heads, even=True, two_ways=True)
         self.embedding = nn.Parameter(torch.randn(config.n_tokens, config.width) * 0.5)
         self.value = nn.Parameter(torch.zeros(config.n_tokens, config.width))
         self.time = nn.Linear(4, config.width, bias=False)

@@ -1,13 +1,11 @@
 """BERT's encoder over packed histories.
 
-Devlin et al., "BERT", NAACL 2019. A layer is post-norm, with GELU by the error function and LayerNorms of ε = 1e-12:
-
-    x ← LayerNorm(x + W_o attend(W_q x, W_k x, W_v x))
-    x ← LayerNorm(x + W_2 GELU(W_1 x))
-
-All weights start at N(0, 0.02), all biases at 0. Nothing is padded, so no softmax meets a padding; there is no dropout
-on attention itself, which the fused kernels leave out of a prediction anyway.
+Devlin et al., "BERT", NAACL 2019. Layers are those of the first Transformer (`nn.post_norm`), with GELU by the error
+function and LayerNorms of ε = 1e-12. All weights start at N(0, 0.02), all biases at 0. Nothing is padded, so no softmax
+meets a padding; there is no dropout on attention itself, which the fused kernels leave out of a prediction anyway.
 """
+
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int64
@@ -15,40 +13,13 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from attending.batch import owners
-from attending.errors import ConfigError
-from attending.nn.attention import Layout, attend, layout
+from attending.nn.attention import attend, layout
 from attending.nn.masking import EPSILON
 from attending.nn.packed import segment_softmax
+from attending.nn.post_norm import PostNormLayer
 
 SPREAD = 0.02  # of all weights at the start
 LOOKERS = 128  # places of a history whose attention is averaged
-
-
-class Layer(nn.Module):
-    """Attention within each history, then a feed-forward, each added and normalised."""
-
-    def __init__(self, width: int, width_feed: int, n_heads: int, dropout: float) -> None:
-        super().__init__()
-        self.n_heads = n_heads
-        self.inputs = nn.Linear(width, 3 * width)
-        self.output = nn.Linear(width, width)
-        self.norm = nn.LayerNorm(width, eps=EPSILON)
-        self.up = nn.Linear(width, width_feed)
-        self.down = nn.Linear(width_feed, width)
-        self.feed_norm = nn.LayerNorm(width, eps=EPSILON)
-        self.dropout = nn.Dropout(dropout)
-
-    def project(self, x: Float[Tensor, "place width"]) -> Float[Tensor, "3 place heads size"]:
-        """Return queries, keys and values."""
-        size = x.shape[1] // self.n_heads
-        return self.inputs(x).view(len(x), 3, self.n_heads, size).transpose(0, 1)
-
-    def forward(self, x: Float[Tensor, "place width"], blocks: Layout) -> Float[Tensor, "place width"]:
-        """Return what stands at each place after it looked at its history and thought for itself."""
-        query, key, value = self.project(x)
-        mixed = attend(query, key, value, blocks).flatten(1)
-        x = self.norm(x + self.dropout(self.output(mixed)))
-        return self.feed_norm(x + self.dropout(self.down(gelu(self.up(x)))))
 
 
 class Encoder(nn.Module):
@@ -56,17 +27,15 @@ class Encoder(nn.Module):
 
     def __init__(self, width: int, width_feed: int, n_layers: int, n_heads: int, dropout: float) -> None:
         super().__init__()
-        if width % n_heads:
-            raise ConfigError(
-                f"the 'width' of a model of the BERT family must divide into n_heads equal parts; "
-                f"got width {width}, n_heads {n_heads}"
-            )
-        self.layers = nn.ModuleList(Layer(width, width_feed, n_heads, dropout) for _ in range(n_layers))
+        self.layers = nn.ModuleList(
+            PostNormLayer(width, n_heads, dropout, width_feed=width_feed, activation=gelu, epsilon=EPSILON)
+            for _ in range(n_layers)
+        )
 
     @property
-    def _last(self) -> Layer:
+    def _last(self) -> PostNormLayer:
         layer = self.layers[-1]
-        assert isinstance(layer, Layer)
+        assert isinstance(layer, PostNormLayer)
         return layer
 
     def forward(
@@ -74,9 +43,10 @@ class Encoder(nn.Module):
     ) -> tuple[Float[Tensor, "place width"], Float[Tensor, "place width"]]:
         """Return the last states, and what the last layer read, which `gaze` and `received` take."""
         blocks = layout(offsets)
+        mix = partial(attend, layout=blocks.sorted)
         x, seen = blocks.sort(x), x
         for layer in self.layers:
-            seen, x = x, layer(x, blocks.sorted)
+            seen, x = x, layer(x, mix)
         return blocks.unsort(x), blocks.unsort(seen)
 
     def gaze(
@@ -87,7 +57,7 @@ class Encoder(nn.Module):
         items: Int64[Tensor, " item"],
     ) -> Float[Tensor, " item"]:
         """Return how each history's reader shares its attention among the items in the last layer; mean over heads."""
-        query, key, _ = self._last.project(seen)
+        query, key, _ = self._last.heads(seen)
         owner, n_heads = owners(offsets)[items], query.shape[1]
         scores = (query[reader][owner] * key[items]).sum(2).float() / query.shape[2] ** 0.5
         slot = owner[:, None] * n_heads + torch.arange(n_heads, device=owner.device)
@@ -102,7 +72,7 @@ class Encoder(nn.Module):
 
         It sums to 1 over each history. Of a long history, `LOOKERS` places spread evenly over it are asked.
         """
-        query, key, _ = self._last.project(seen).float()
+        query, key, _ = (one.float() for one in self._last.heads(seen))
         blocks, found, first = layout(offsets), [], 0
         query, key = blocks.sort(query) / query.shape[2] ** 0.5, blocks.sort(key)
         for block in blocks.blocks:

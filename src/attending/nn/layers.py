@@ -23,23 +23,12 @@ from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differe
 from torch.nn.functional import rms_norm, silu
 
 from attending.batch import owners
-from attending.errors import ConfigError
 from attending.nn.attention import Layout, Sees, attend
 from attending.nn.packed import segment_softmax
 from attending.nn.time import rotate, turns
 
 EPSILON = 1e-6
 HIDDEN_MULTIPLE = 16  # the feed-forward's width is a multiple, which matrix products like
-
-
-def check_heads(model: str, width: int, n_heads: int, *, even: bool = False) -> None:
-    """Raise ConfigError unless `width` divides into `n_heads` even parts, and into two halves of heads where asked."""
-    if width % (2 * n_heads) or (even and n_heads % 2):
-        also = ", n_heads being even" if even else ""
-        raise ConfigError(
-            f"the 'width' of models.{model} must divide into n_heads even parts{also}; "
-            f"got width {width}, n_heads {n_heads}"
-        )
 
 
 class Encoder(nn.Module):

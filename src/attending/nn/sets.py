@@ -14,6 +14,7 @@ from attending.batch import KINDS, Batch, owners
 from attending.nn.attention import Layout, attend
 from attending.nn.ontology import link_softmax, mix
 from attending.nn.packed import multi_hot, segment_sum
+from attending.nn.post_norm import FeedForward
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class SetLayer(nn.Module):
         super().__init__()
         self.n_heads = n_heads
         self.query, self.key, self.value, self.mixed = (nn.Linear(width, width) for _ in range(4))
-        self.norm, self.feed_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.up, self.down = nn.Linear(width, width), nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width)
+        self.feed = FeedForward(width, width, dropout, activation=gelu)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "item width"], within: Layout) -> Float[Tensor, "item width"]:
@@ -87,5 +88,4 @@ class SetLayer(nn.Module):
         return items.view(len(items), self.n_heads, items.shape[1] // self.n_heads)
 
     def _add(self, x: Tensor, heads: Tensor) -> Float[Tensor, "item width"]:
-        x = self.norm(x + self.dropout(self.mixed(heads.flatten(1))))
-        return self.feed_norm(x + self.dropout(self.down(gelu(self.up(x)))))
+        return self.feed(self.norm(x + self.dropout(self.mixed(heads.flatten(1)))))
