@@ -2,7 +2,7 @@
 
 import torch
 
-from attending.nn.grid import before, blocks, each_step, earlier, grid, to_cells, to_items
+from attending.nn.grid import before, blocks, each_step, grid, to_cells, to_items
 
 OFFSETS = torch.tensor([0, 2, 2, 6, 9])  # histories of 2, 0, 4 and 3 items
 
@@ -46,11 +46,3 @@ def test_empty_histories_and_empty_batches_have_no_cells() -> None:
         places = grid(offsets)
         assert places.sizes == []
         assert each_step(places.sizes, torch.zeros(0, 4)) == []
-
-
-def test_what_stood_earlier_stays_within_its_history() -> None:
-    items = torch.arange(1.0, 10.0)[:, None]
-    assert earlier(items, OFFSETS, 1)[:, 0].tolist() == [0, 1, 0, 3, 4, 5, 0, 7, 8]
-    assert earlier(items, OFFSETS, 3)[:, 0].tolist() == [0, 0, 0, 0, 0, 3, 0, 0, 0]
-    assert torch.equal(earlier(items, OFFSETS, 0), items)
-    assert earlier(items[:0], OFFSETS[:1], 1).shape == (0, 1)

@@ -88,13 +88,3 @@ def blocks(sizes: list[int], most: int) -> list[tuple[list[int], slice]]:
 def each_step(sizes: list[int], *columns: Tensor) -> list[tuple[Tensor, ...]]:
     """Return, for each step, its cells of every column, as views to read and write."""
     return list(zip(*(torch.split(column, sizes) for column in columns), strict=True))
-
-
-def earlier(
-    items: Float[Tensor, " item *rest"], offsets: Int64[Tensor, " bounds"], lag: int
-) -> Float[Tensor, " item *rest"]:
-    """Return what stands `lag` places before each item in its own segment; 0 where nothing does."""
-    place = torch.arange(len(items), device=items.device) - lag
-    first = offsets[:-1].repeat_interleave(offsets.diff())
-    present = (place >= first).view(-1, *[1] * (items.dim() - 1))
-    return torch.where(present, items[place.clamp(min=0)], torch.zeros_like(items[:1]))
