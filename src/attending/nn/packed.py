@@ -40,6 +40,11 @@ def bag(
     )
 
 
+def visit_sums(embedding: Float[Tensor, "vocabulary width"], batch: Batch) -> Float[Tensor, "visit width"]:
+    """Return the sum of the embeddings of each visit's distinct codes, times their weights; 0 for an empty visit."""
+    return bag(embedding, batch, token_weights(batch, multi_hot(batch)), batch.visit_offsets)
+
+
 def segment_sum(
     values: Float[Tensor, " item *rest"], owner: Int64[Tensor, " item"], n: int
 ) -> Float[Tensor, " segment *rest"]:
@@ -58,6 +63,23 @@ def segment_softmax(
     peak = scores.new_full((n,), -torch.inf).scatter_reduce(0, owner, scores.detach(), "amax")
     raised = (scores - peak[owner]).exp()
     return raised / segment_sum(raised, owner, n)[owner]
+
+
+def head_softmax(
+    scores: Float[Tensor, "item head"], owner: Int64[Tensor, " item"], n: int
+) -> Float[Tensor, "item head"]:
+    """Return the softmax of each head's scores within each of `n` segments: several attentions over the same items."""
+    n_heads = scores.shape[1]
+    lane = owner[:, None] * n_heads + torch.arange(n_heads, device=owner.device)
+    return segment_softmax(scores.flatten(), lane.flatten(), n * n_heads).view_as(scores)
+
+
+def segment_shares(
+    values: Float[Tensor, " item"], owner: Int64[Tensor, " item"], n: int
+) -> Float[Tensor, " item"]:
+    """Return each value, none below 0, as a share of its segment's sum; 0 where that is 0."""
+    total = segment_sum(values, owner, n)
+    return values / total.clamp(min=torch.finfo(total.dtype).tiny)[owner]
 
 
 def pack(
