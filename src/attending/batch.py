@@ -168,6 +168,12 @@ def owners(offsets: Int64[Tensor, " bounds"]) -> Int64[Tensor, " item"]:
     return torch.repeat_interleave(torch.arange(len(lengths), device=offsets.device), lengths)
 
 
+def offsets_of(lengths: Int64[Tensor, " segment"]) -> Int64[Tensor, " bounds"]:
+    """Return where segments of these lengths start, and the end."""
+    ends = lengths.cumsum(0)
+    return torch.cat([ends.new_zeros(1), ends])
+
+
 def mask_of_lengths(lengths: Int64[Tensor, " row"], width: int) -> Bool[Tensor, "row width"]:
     """Return True at the first `lengths[i]` places of row `i`."""
     return torch.arange(width, device=lengths.device) < lengths[:, None]

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from attending.nn.packed import run, segment_softmax
+from attending.batch import offsets_of, owners
+from attending.nn.packed import head_softmax, run, segment_shares, segment_softmax, visit_sums
+from histories import batch_of
 
 OFFSETS = torch.tensor([0, 3, 3, 8, 9])  # segment 1 is empty
 KINDS = {
@@ -64,3 +66,29 @@ def test_no_items_have_no_states(recurrence: nn.GRU | nn.LSTM) -> None:
 def test_attention_over_a_thousand_visits_sums_to_one_in_bfloat16() -> None:
     found = segment_softmax(torch.zeros(1000, dtype=torch.bfloat16), torch.zeros(1000, dtype=torch.int64), 1)
     assert float(found.sum()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+def test_each_head_has_a_softmax_of_its_own_within_each_segment(scale: float) -> None:
+    scores = torch.randn(9, 2, generator=torch.Generator().manual_seed(0)) * scale
+    found = head_softmax(scores, owners(OFFSETS), 4)
+    for start, end in ((0, 3), (3, 8), (8, 9)):
+        torch.testing.assert_close(found[start:end], torch.softmax(scores[start:end], 0))
+
+
+def test_shares_of_a_segment_sum_to_one_unless_it_is_all_zeros() -> None:
+    values = torch.tensor([1.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0])
+    assert segment_shares(values, owners(OFFSETS), 4).tolist() == [0.25, 0.75, 0, 0, 0, 0, 0, 0, 1]
+
+
+def test_a_visit_is_the_sum_of_its_distinct_codes() -> None:
+    batch = batch_of([[(9.0, [1, 2, 1]), (5.0, [])], [(0.0, [0])]])
+    found = visit_sums(
+        torch.tensor([[1.0], [10.0], [100.0]]), batch.with_weights(torch.tensor([1, 0.5, 1, 2]))
+    )
+    assert found[:, 0].tolist() == [60, 0, 2]
+
+
+def test_offsets_follow_from_lengths() -> None:
+    assert torch.equal(offsets_of(OFFSETS.diff()), OFFSETS)
+    assert offsets_of(OFFSETS[:0]).tolist() == [0]

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from attending.nn.scores import Concat, General, Location, hop_softmax, scorer
+from attending.nn.packed import head_softmax
+from attending.nn.scores import Concat, General, Location, scorer
 
 OWNER = torch.tensor([0, 0, 0, 2, 2, 3])  # segment 1 is empty
 
@@ -47,13 +48,6 @@ def test_a_score_has_a_name() -> None:
     assert all(isinstance(scorer(name, 3, 5, 7), kind) for name, kind in kinds.items())
 
 
-def test_each_hop_is_a_softmax_of_its_own_within_each_segment(items: torch.Tensor) -> None:
-    found = hop_softmax(items, OWNER, 4)
-    for segment in (0, 2, 3):
-        expected = torch.softmax(items[segment == OWNER], 0)
-        torch.testing.assert_close(found[segment == OWNER], expected)
-
-
 @pytest.mark.parametrize("name", ["location", "general", "concat"])
 def test_gradients_are_those_of_finite_differences(
     name: str, query: torch.Tensor, items: torch.Tensor
@@ -61,6 +55,6 @@ def test_gradients_are_those_of_finite_differences(
     score = scorer(name, 3, 5, 7).double()
     inputs = query.requires_grad_(), items.requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda q, h: hop_softmax(score(q, h, OWNER)[:, None] * torch.tensor([1.0, 2.0]).double(), OWNER, 4),
+        lambda q, h: head_softmax(score(q, h, OWNER)[:, None] * torch.tensor([1.0, 2.0]).double(), OWNER, 4),
         inputs,
     )

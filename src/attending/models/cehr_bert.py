@@ -34,7 +34,7 @@ from attending.nn.bert import Encoder, initialise
 from attending.nn.canonical import canonical
 from attending.nn.heads import check_heads
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
-from attending.nn.packed import last, run, segment_sum, token_weights
+from attending.nn.packed import last, run, segment_shares, token_weights
 from attending.nn.places import numbers
 from attending.nn.sentence import DAYS_A_YEAR, age_now, make_room, without_empty_visits
 
@@ -173,8 +173,8 @@ class Model(interface.Model):
     ) -> Float[Tensor, " token"]:
         """Return how the attention that tokens receive is shared among them, in the batch's own order."""
         received = self.encoder.received(seen, line.offsets)[line.token]
-        total = segment_sum(received, batch.subject_of_token, batch.n_subjects)
-        return torch.empty_like(received).index_copy(0, order, received / total[batch.subject_of_token])
+        shares = segment_shares(received, batch.subject_of_token, batch.n_subjects)
+        return torch.empty_like(received).index_copy(0, order, shares)
 
 
 def time_token(days: Float[Tensor, " gap"]) -> Int64[Tensor, " gap"]:

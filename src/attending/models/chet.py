@@ -31,7 +31,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, scaled_dot_product_attention
 
-from attending.batch import Batch, Facts, Output
+from attending.batch import Batch, Facts, Output, offsets_of
 from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.graph import Graph, co_occurrence, edges_of, edges_within, find, neighbour_sum
@@ -198,10 +198,9 @@ class Model(interface.Model):
     ) -> Float[Tensor, "emerging state"]:
         """Let the emerging codes of each visit attend to each other."""
         _, counts = torch.unique_consecutive(visit, return_counts=True)
-        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         query, key, value = self.query(roles), self.key(roles), self.value(recorded)
         value = (value * weight[:, None]).to(query.dtype)
-        by_size = layout(offsets)
+        by_size = layout(offsets_of(counts))
         sizes = [block.n * block.length for block in by_size.blocks]
         packed = (torch.split(by_size.sort(one), sizes) for one in (query, key, value))
         mixed = [
@@ -224,7 +223,7 @@ class Model(interface.Model):
             return states
         initial = states[along[head]] * codes.weight[along[head], None]
         lengths = torch.bincount(chain[runs], minlength=len(initial))
-        packed, source = pack(recorded[item], torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
+        packed, source = pack(recorded[item], offsets_of(lengths))
         longest_first = torch.argsort(lengths, descending=True, stable=True)[: int(packed.batch_sizes[0])]
         ran = self.recurrence(packed, initial[longest_first][None].to(packed.data.dtype))[0].data
         return states.index_copy(0, item[source], ran.to(states.dtype))

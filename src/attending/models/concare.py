@@ -27,14 +27,15 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from attending.batch import KINDS, Batch, Facts, Output
+from attending.batch import KINDS, Batch, Facts, Output, offsets_of
 from attending.nn import interface
 from attending.nn.channels import AuthorsTimeAttention, ChannelAttention, TimeAttention, decorrelation
 from attending.nn.grid import grid
 from attending.nn.grouped import GroupedGRU
 from attending.nn.heads import check_heads
-from attending.nn.packed import bag, last, segment_softmax, segment_sum, visit_days
+from attending.nn.packed import bag, last, segment_shares, segment_softmax, segment_sum, visit_days
 from attending.nn.steps import shares
+from attending.nn.time import known_from_birth
 
 
 class Config(interface.ModelConfig):
@@ -95,12 +96,11 @@ class Model(interface.Model):
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and, for each visit, the attention over time and channels that it receives."""
-        static = self._static_visits(batch)
+        static = known_from_birth(batch) & (batch.visit_offsets.diff() > 0)
         number = torch.arange(batch.n_visits, device=batch.tokens.device)
         from_end = batch.subject_offsets[1:][batch.subject_of_visit] - number
         kept = ~static & (from_end <= self.config.most_steps)
-        n_before = nn.functional.pad(kept.cumsum(0), (1, 0))
-        offsets = n_before[batch.subject_offsets]
+        offsets = offsets_of(kept.long())[batch.subject_offsets]
         places = grid(offsets)
         visits = kept.nonzero()[:, 0][places.source]
         owner, ends = batch.subject_of_visit[visits], _ends(places.cell, offsets)
@@ -112,8 +112,7 @@ class Model(interface.Model):
         at_rest = shared[batch.subject_of_visit, -1].to(on_steps.dtype)
         attention = torch.zeros_like(at_rest).index_copy(0, visits, on_steps)
         attention = torch.where(static, at_rest, attention)
-        total = segment_sum(attention, batch.subject_of_visit, batch.n_subjects)
-        attention = attention / total.clamp(min=torch.finfo(total.dtype).tiny)[batch.subject_of_visit]
+        attention = segment_shares(attention, batch.subject_of_visit, batch.n_subjects)
         return Output(logits=logits, visit_attention=attention, penalty=penalty)
 
     def _read(
@@ -144,14 +143,6 @@ class Model(interface.Model):
         pooled = (shared[..., None] * self.answer(z)).sum(1)
         penalty = self.config.decorrelation * decorrelation(heads) if self.training else None
         return self.output(self.dropout(pooled)), shared, over_time, penalty
-
-    def _static_visits(self, batch: Batch) -> Bool[Tensor, " visit"]:
-        """Say which visits are the static facts at birth with which a history opens."""
-        static = torch.zeros(batch.n_visits, dtype=torch.bool, device=batch.tokens.device)
-        first = batch.subject_offsets[:-1][batch.subject_offsets.diff() > 0]
-        first = first[batch.visit_offsets.diff()[first] > 0]
-        static[first] = batch.ages[batch.visit_offsets[1:][first] - 1] <= 0
-        return static
 
     def _cells(self, batch: Batch, visits: Int64[Tensor, " cell"]) -> Float[Tensor, "channel cell input"]:
         """Return what each channel reads in each cell, which holds a visit."""

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.packed import bag, last, multi_hot, run, segment_softmax, segment_sum, token_weights
+from attending.nn.packed import last, run, segment_softmax, segment_sum, visit_sums
 from attending.nn.scores import Score, scorer
 
 
@@ -71,7 +71,7 @@ class Model(interface.Model):
 
     def encode(self, batch: Batch) -> Float[Tensor, "visit state"]:
         """Return the state of both directions at each visit."""
-        codes = bag(self.embedding, batch, token_weights(batch, multi_hot(batch)), batch.visit_offsets)
+        codes = visit_sums(self.embedding, batch)
         visits = self.dropout(torch.relu(codes + self.bias))
         return run(self.recurrence, visits, batch.subject_offsets)
 

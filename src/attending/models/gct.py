@@ -24,11 +24,12 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from attending.batch import KINDS, Batch, Facts, Output, owners
+from attending.batch import KINDS, Batch, Facts, Output, offsets_of, owners
 from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.graph import Graph, find, graph_of
 from attending.nn.packed import multi_hot, segment_softmax, segment_sum, token_weights, visit_days
+from attending.nn.places import numbers
 from attending.nn.post_norm import FeedForward
 
 LEVELS = {"other": 0, "diagnosis": 1, "procedure": 2, "medication": 2, "measurement": 3}
@@ -144,14 +145,11 @@ class Model(interface.Model):
         visit = batch.visit_of_token[kept]
         order = torch.argsort(visit * n_tokens + self.place[batch.tokens[kept]])
         kept, visit = kept[order], visit[order]
-        before = torch.bincount(visit, minlength=n_visits).cumsum(0)
-        before = torch.cat([before.new_zeros(1), before])[visit]
-        number = torch.arange(len(kept), device=visit.device) - before
+        number = numbers(offsets_of(torch.bincount(visit, minlength=n_visits)))
         few = number < self.config.max_codes
         kept, visit, number = kept[few], visit[few], number[few]
         sizes = torch.bincount(visit, minlength=n_visits) + 1
-        sizes = (sizes + STEP - 1) // STEP * STEP
-        offsets = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+        offsets = offsets_of((sizes + STEP - 1) // STEP * STEP)
         at = offsets[visit] + 1 + number
         token = offsets.new_full((int(offsets[-1]),), FILLER).index_fill(0, offsets[:-1], VISIT)
         token = token.index_copy(0, at, batch.tokens[kept])

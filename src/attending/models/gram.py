@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Facts, Output
 from attending.nn import interface
-from attending.nn.ontology import AncestorAttention, Sweep, link_softmax, links_of, mix, sweep_links
-from attending.nn.packed import bag, last, multi_hot, run, token_weights
+from attending.nn.ontology import AncestorAttention, Sweep, links_of, mix, sweep_links
+from attending.nn.packed import bag, head_softmax, last, multi_hot, run, token_weights
 
 Links = Int64[Tensor, "2 link"]
 
@@ -136,5 +136,5 @@ class Model(interface.Model):
         above = torch.stack([key // n_concepts, key % n_concepts])
         present = weights.new_zeros(len(key)).scatter_reduce(0, place, weights[of_last][links[0]], "amax")
         scores = (self.embedding[above[1]] * self.ask(state)[above[0]]).sum(1, keepdim=True)
-        shares = link_softmax(scores.to(self.embedding.dtype), above, n) * present[:, None]
+        shares = head_softmax(scores.to(self.embedding.dtype), above[0], n) * present[:, None]
         return mix(self.embedding[:, None], above, shares, n)[:, 0]

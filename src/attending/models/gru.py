@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.packed import bag, last, multi_hot, run, token_weights, visit_gaps
+from attending.nn.packed import last, run, visit_gaps, visit_sums
 from attending.nn.time import known_from_birth
 
 THREE_WEEKS = 3.0  # log(1 + days): a ReLU that starts below 0 everywhere would never learn
@@ -60,7 +60,7 @@ class Model(interface.Model):
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits read from each history's last state, and in training the error of the next gaps."""
-        codes = bag(self.embedding, batch, token_weights(batch, multi_hot(batch)), batch.visit_offsets)
+        codes = visit_sums(self.embedding, batch)
         visits = self.dropout(torch.tanh(codes + self.bias))
         gaps = visit_gaps(batch)
         inputs = torch.cat([visits, gaps.log1p()[:, None]], 1)

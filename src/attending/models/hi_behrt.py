@@ -34,7 +34,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from attending.batch import Batch, Output, owners
+from attending.batch import Batch, Output, offsets_of, owners
 from attending.errors import ConfigError
 from attending.nn import interface
 from attending.nn.bert import SPREAD, Encoder, initialise
@@ -159,10 +159,10 @@ class Model(interface.Model):
         """Slide a window over each history; the last one ends with it."""
         segment, stride = self.config.segment, self.config.stride
         first, lengths = batch.token_offsets[:-1], batch.token_offsets.diff()
-        subjects = _bounds((lengths > 0) + ((lengths - segment).clamp(min=0) + stride - 1) // stride)
+        subjects = offsets_of((lengths > 0) + ((lengths - segment).clamp(min=0) + stride - 1) // stride)
         subject = owners(subjects)
         skipped = numbers(subjects) * stride
-        segments = _bounds((lengths[subject] - skipped).clamp(max=segment))
+        segments = offsets_of((lengths[subject] - skipped).clamp(max=segment))
         owner = owners(segments)
         return Windows((first[subject] + skipped)[owner] + numbers(segments), segments, subjects)
 
@@ -186,10 +186,6 @@ class Model(interface.Model):
         within = self.local.received(reading.seen, windows.segments)
         among = self.whole.received(reading.read, windows.subjects)
         return segment_sum(within * among[owners(windows.segments)], order[windows.source], len(order))
-
-
-def _bounds(lengths: Int64[Tensor, " segment"]) -> Int64[Tensor, " bounds"]:
-    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
 
 
 def _mean(

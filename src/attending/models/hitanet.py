@@ -32,7 +32,7 @@ from attending.batch import Batch, Output, mask_of_lengths
 from attending.errors import ConfigError
 from attending.nn import interface
 from attending.nn.heads import check_heads
-from attending.nn.packed import bag, multi_hot, segment_softmax, segment_sum, token_weights, visit_days
+from attending.nn.packed import segment_softmax, segment_sum, visit_days, visit_sums
 from attending.nn.places import numbers, sinusoids
 from attending.nn.post_norm import Heads, PostNormLayer, encode
 
@@ -98,7 +98,7 @@ class Model(interface.Model):
         offsets = batch.subject_offsets + torch.arange(batch.n_subjects + 1, device=ago.device)
         of_visit = torch.arange(batch.n_visits, device=ago.device) + batch.subject_of_visit
         of_summary = offsets[1:] - 1
-        codes = bag(self.embedding, batch, token_weights(batch, multi_hot(batch)), batch.visit_offsets)
+        codes = visit_sums(self.embedding, batch)
         x = self.summary.expand(int(offsets[-1]), -1).index_copy(0, of_visit, codes)
         x = x + self._when(x.new_zeros(len(x)).index_copy(0, of_visit, ago))
         x = self.dropout(x + sinusoids(numbers(offsets), x))

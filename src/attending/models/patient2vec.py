@@ -22,8 +22,7 @@ from torch.nn.functional import hardtanh
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.packed import bag, multi_hot, run, segment_sum, token_weights
-from attending.nn.scores import hop_softmax
+from attending.nn.packed import bag, head_softmax, multi_hot, run, segment_shares, segment_sum, token_weights
 
 
 class Config(interface.ModelConfig):
@@ -65,13 +64,14 @@ class Model(interface.Model):
         visits = self.dropout(bag(self.embedding, batch, counts, batch.visit_offsets))
         states = run(self.recurrence, visits, batch.subject_offsets)
         owner, n = batch.subject_of_visit, batch.n_subjects
-        beta = hop_softmax(self.hops(states), owner, n)
+        beta = head_softmax(self.hops(states), owner, n)
         read = segment_sum(beta[:, :, None] * states[:, None, :], owner, n)
         attention = beta.mean(1)
+        looked = attention[batch.visit_of_token] * counts
         return Output(
             logits=self.output(self.dropout(read.flatten(1))),
             visit_attention=attention,
-            token_attention=_shares(attention, counts, batch),
+            token_attention=segment_shares(looked, batch.subject_of_token, batch.n_subjects),
             penalty=self._penalty(beta, owner, n) if self.training and self.config.diversity else None,
         )
 
@@ -86,14 +86,3 @@ class Model(interface.Model):
         overlap = segment_sum(beta[:, :, None] * beta[:, None, :], owner, n)
         apart = torch.eye(beta.shape[1], device=beta.device)
         return self.config.diversity * (overlap - apart).square().sum() / max(n, 1)
-
-
-def _shares(
-    attention: Float[Tensor, " visit"], counts: Float[Tensor, " token"], batch: Batch
-) -> Float[Tensor, " token"]:
-    """Return attention times weight within the visit, as a share of the history."""
-    each = attention[batch.visit_of_token] * counts
-    total = segment_sum(each, batch.subject_of_token, batch.n_subjects).clamp(
-        min=torch.finfo(each.dtype).tiny
-    )
-    return each / total[batch.subject_of_token]

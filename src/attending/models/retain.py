@@ -26,7 +26,15 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.packed import bag, multi_hot, run, segment_softmax, segment_sum, token_weights, visit_gaps
+from attending.nn.packed import (
+    multi_hot,
+    run,
+    segment_softmax,
+    segment_sum,
+    token_weights,
+    visit_gaps,
+    visit_sums,
+)
 
 
 class Config(interface.ModelConfig):
@@ -79,8 +87,7 @@ class Model(interface.Model):
     def _attend(
         self, batch: Batch
     ) -> tuple[Float[Tensor, "visit width"], Float[Tensor, " visit"], Float[Tensor, "visit width"]]:
-        visits = bag(self.embedding, batch, token_weights(batch, multi_hot(batch)), batch.visit_offsets)
-        visits = self.dropout(visits)
+        visits = self.dropout(visit_sums(self.embedding, batch))
         inputs = torch.cat([visits, visit_gaps(batch).log1p()[:, None]], 1) if self.config.time else visits
         scale = 0.5 if self.config.strict == "authors" else 1.0
         states_alpha = run(self.alpha_recurrence, inputs, batch.subject_offsets, backwards=True) * scale

@@ -30,7 +30,7 @@ from attending.nn import interface
 from attending.nn.graph import Graph, co_occurrence, edges_of
 from attending.nn.hyperbolic import place_concepts
 from attending.nn.ontology import levels_of, links_of, mix, sort_links
-from attending.nn.packed import multi_hot, segment_softmax, segment_sum, token_weights
+from attending.nn.packed import multi_hot, segment_shares, segment_softmax, segment_sum, token_weights
 
 OWN = 0.9  # how much of a code is itself, and not its company
 SLOPE = 0.3
@@ -119,12 +119,10 @@ class Model(interface.Model):
         """Return the logits, each visit's α, and each code's share of its visit's α."""
         patient, visit_attention, code_attention = self._read(batch)
         looked = visit_attention[batch.visit_of_token] * code_attention
-        owner = batch.subject_of_token
-        total = segment_sum(looked, owner, batch.n_subjects)[owner]  # less than 1 where a visit is empty
         return Output(
             logits=self.output(self.dropout(patient)),
             visit_attention=visit_attention,
-            token_attention=looked / total,
+            token_attention=segment_shares(looked, batch.subject_of_token, batch.n_subjects),
         )
 
     def self_loss(self, batch: Batch) -> Float[Tensor, ""]:

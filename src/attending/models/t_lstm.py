@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.packed import bag, last, multi_hot, pack, token_weights, visit_gaps
+from attending.nn.packed import last, pack, visit_gaps, visit_sums
 from attending.nn.time import log_decay
 
 
@@ -48,7 +48,7 @@ class Model(interface.Model):
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits read from each history's last state."""
-        codes = bag(self.embedding, batch, token_weights(batch, multi_hot(batch)), batch.visit_offsets)
+        codes = visit_sums(self.embedding, batch)
         projected = self.inputs(self.dropout(codes))
         lost = 1 - log_decay(visit_gaps(batch))
         states = self._run(projected, lost[:, None], batch.subject_offsets)

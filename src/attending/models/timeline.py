@@ -22,10 +22,10 @@ from jaxtyping import Float, Int64
 from pydantic import Field
 from torch import Tensor, nn
 
-from attending.batch import Batch, Output
+from attending.batch import Batch, Output, offsets_of
 from attending.nn import interface
 from attending.nn.attention import attend, layout
-from attending.nn.packed import last, multi_hot, run, segment_sum, token_weights
+from attending.nn.packed import last, multi_hot, run, segment_shares, segment_sum, token_weights
 from attending.nn.time import visits_ago
 
 
@@ -68,7 +68,9 @@ class Model(interface.Model):
         visits = segment_sum(left[:, None] * codes, visit, batch.n_visits)
         states = run(self.recurrence, visits, batch.subject_offsets)
         logits = self.output(self.dropout(last(states, batch.subject_offsets)))
-        return Output(logits=logits, token_attention=_shares(left, kept, batch))
+        shares = segment_shares(left, batch.subject_of_token[kept], batch.n_subjects)
+        attention = torch.zeros_like(batch.values, dtype=left.dtype).index_copy(0, kept, shares)
+        return Output(logits=logits, token_attention=attention)
 
     def progression(self, batch: Batch) -> Float[Tensor, " token"]:
         """Return δ of each token: what is left of it at the prediction, times its weight in the batch."""
@@ -81,16 +83,7 @@ class Model(interface.Model):
     ) -> Float[Tensor, "code width"]:
         """Return each code after attention over the codes of its visit."""
         codes = self.dropout(self.embedding[batch.tokens[kept]] * token_weights(batch)[kept, None])
-        sizes = torch.bincount(visit, minlength=batch.n_visits)
-        offsets = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+        offsets = offsets_of(torch.bincount(visit, minlength=batch.n_visits))
         query, key = self.query(codes), self.key(codes)
         value = codes.to(query.dtype)
         return attend(query[:, None], key[:, None], value[:, None], layout(offsets))[:, 0]
-
-
-def _shares(
-    left: Float[Tensor, " code"], kept: Int64[Tensor, " code"], batch: Batch
-) -> Float[Tensor, " token"]:
-    owner = batch.subject_of_token[kept]
-    total = segment_sum(left, owner, batch.n_subjects).clamp(min=torch.finfo(left.dtype).tiny)
-    return torch.zeros_like(batch.values, dtype=left.dtype).index_copy(0, kept, left / total[owner])

@@ -27,12 +27,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from attending.batch import Batch, Output
+from attending.batch import Batch, Output, offsets_of
 from attending.nn import interface
 from attending.nn.heads import check_heads
-from attending.nn.packed import multi_hot, segment_sum, token_weights
+from attending.nn.packed import head_softmax, multi_hot, segment_sum, token_weights
 from attending.nn.post_norm import FeedForward, PostNormLayer, encode
-from attending.nn.scores import hop_softmax
 from attending.nn.time import rotary_frequencies
 
 
@@ -121,7 +120,7 @@ class Asking(nn.Module):
         query = self.query(state).unflatten(1, (heads, -1))
         key, value = self.key_value(tokens).unflatten(1, (2, heads, -1)).unbind(1)
         scores = (query[owner] * key).sum(2) / query.shape[2] ** 0.5
-        attention = hop_softmax(scores, owner, n)
+        attention = head_softmax(scores, owner, n)
         asked = segment_sum(attention[:, :, None] * value, owner, n).flatten(1)
         state = self.norm(state + self.dropout(self.mixed(asked)))
         return self.feed(state), attention.mean(1)
@@ -147,8 +146,3 @@ def before(batch: Batch, target: Int64[Tensor, " subject"]) -> Batch:
         visit_offsets=offsets_of(batch.visit_offsets.diff()[visits]),
         subject_offsets=offsets_of(target - first),
     ).without_labels()
-
-
-def offsets_of(lengths: Int64[Tensor, " segment"]) -> Int64[Tensor, " bounds"]:
-    """Return where segments of these lengths start, and the end."""
-    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])

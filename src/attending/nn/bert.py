@@ -15,7 +15,7 @@ from torch.nn.functional import gelu
 from attending.batch import owners
 from attending.nn.attention import attend, layout
 from attending.nn.masking import EPSILON
-from attending.nn.packed import segment_softmax
+from attending.nn.packed import head_softmax
 from attending.nn.post_norm import PostNormLayer
 
 SPREAD = 0.02  # of all weights at the start
@@ -58,12 +58,9 @@ class Encoder(nn.Module):
     ) -> Float[Tensor, " item"]:
         """Return how each history's reader shares its attention among the items in the last layer; mean over heads."""
         query, key, _ = self._last.heads(seen)
-        owner, n_heads = owners(offsets)[items], query.shape[1]
+        owner = owners(offsets)[items]
         scores = (query[reader][owner] * key[items]).sum(2).float() / query.shape[2] ** 0.5
-        slot = owner[:, None] * n_heads + torch.arange(n_heads, device=owner.device)
-        return (
-            segment_softmax(scores.flatten(), slot.flatten(), len(reader) * n_heads).view(-1, n_heads).mean(1)
-        )
+        return head_softmax(scores, owner, len(reader)).mean(1)
 
     def received(
         self, seen: Float[Tensor, "place width"], offsets: Int64[Tensor, " bounds"]

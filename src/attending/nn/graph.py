@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from attending.batch import Ontology, Together, owners
-from attending.nn.packed import segment_sum
+from attending.batch import Ontology, Together, offsets_of, owners
+from attending.nn.packed import segment_shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +57,7 @@ def graph_of(
 def in_shares(graph: Graph) -> Graph:
     """Return the graph with the strengths of each row summing to 1."""
     row = owners(graph.starts)
-    total = segment_sum(graph.strength, row, graph.n_nodes)
-    return replace(graph, strength=graph.strength / total[row])
+    return replace(graph, strength=segment_shares(graph.strength, row, graph.n_nodes))
 
 
 def co_occurrence(together: Together, n_tokens: int, *, threshold: float, strongest: int) -> Graph:
@@ -69,7 +68,7 @@ def co_occurrence(together: Together, n_tokens: int, *, threshold: float, strong
     """
     others = together.pairs[0] != together.pairs[1]
     pairs, count = together.pairs[:, others], together.count[others]
-    share = count / segment_sum(count, pairs[0], n_tokens)[pairs[0]]
+    share = segment_shares(count, pairs[0], n_tokens)
     often = share >= threshold
     return in_shares(graph_of(pairs[:, often], share[often], n_tokens, strongest=strongest))
 
@@ -138,6 +137,4 @@ def find(
 
 
 def _starts(rows: Int64[Tensor, " edge"], n_nodes: int) -> Int64[Tensor, " bounds"]:
-    starts = torch.zeros(n_nodes + 1, dtype=torch.int64, device=rows.device)
-    starts[1:] = torch.bincount(rows, minlength=n_nodes).cumsum(0)
-    return starts
+    return offsets_of(torch.bincount(rows, minlength=n_nodes))

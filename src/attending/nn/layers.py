@@ -24,7 +24,7 @@ from torch.nn.functional import rms_norm, silu
 
 from attending.batch import owners
 from attending.nn.attention import Layout, Sees, attend
-from attending.nn.packed import segment_softmax
+from attending.nn.packed import head_softmax
 from attending.nn.time import rotate, turns
 
 EPSILON = 1e-6
@@ -76,8 +76,7 @@ class Encoder(nn.Module):
         last: Layer = self.layers[-1]  # type: ignore[assignment]
         q, k, _ = last.heads(normalise(x), turns(times, self.frequencies))
         scores = (q[offsets[1:][owner] - 1] * k).sum(2) / q.shape[2] ** 0.5
-        shares = [segment_softmax(one, owner, n) for one in scores.unbind(1)]
-        return states, torch.stack(shares).mean(0)
+        return states, head_softmax(scores, owner, n).mean(1)
 
     def _through(
         self, layers: Iterable[nn.Module], x: Float[Tensor, "token width"], times: Tensor, layout: Layout

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, leaky_relu
 
-from attending.nn.packed import segment_softmax
+from attending.nn.packed import head_softmax
 
 
 def sort_links(links: Int64[Tensor, "2 link"]) -> Int64[Tensor, "2 link"]:
@@ -52,15 +52,6 @@ def mix(
     return mixed.view(n_heads, n, table.shape[2]).transpose(0, 1)
 
 
-def link_softmax(
-    scores: Float[Tensor, "link heads"], links: Int64[Tensor, "2 link"], n: int
-) -> Float[Tensor, "link heads"]:
-    """Return the softmax over each receiver's links, each head by itself."""
-    n_heads = scores.shape[1]
-    owner = links[0][:, None] * n_heads + torch.arange(n_heads, device=links.device)
-    return segment_softmax(scores.flatten(), owner.flatten(), n * n_heads).view_as(scores)
-
-
 class AncestorAttention(nn.Module):
     """f_ij = vᵀ tanh(W [e_i; e_j] + b), a_i = softmax_j f_ij, g_i = Σ_j a_ij e_j.
 
@@ -82,7 +73,7 @@ class AncestorAttention(nn.Module):
         """Return each receiver's mixture of givers, and the weight of each link."""
         n = len(receivers)
         pairs = torch.tanh(self.receiver(receivers)[links[0]] + self.giver(givers)[links[1]])
-        weights = link_softmax(self.score(pairs).to(givers.dtype), links, n)
+        weights = head_softmax(self.score(pairs).to(givers.dtype), links[0], n)
         return mix(givers[:, None], links, weights, n)[:, 0], weights[:, 0]
 
 
@@ -114,7 +105,7 @@ class GraphAttention(nn.Module):
         h = self.weight(concepts).to(concepts.dtype).view(len(concepts), self.n_heads, -1)
         own, other = (h * self.receiver).sum(2), (h * self.giver).sum(2)
         own = own if receivers is None else own[receivers]
-        weights = link_softmax(leaky_relu(own[links[0]] + other[links[1]], 0.2), links, len(own))
+        weights = head_softmax(leaky_relu(own[links[0]] + other[links[1]], 0.2), links[0], len(own))
         return mix(h, links, weights, len(own)).flatten(1) + self.bias, weights
 
 

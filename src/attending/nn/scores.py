@@ -16,8 +16,6 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from attending.nn.packed import segment_softmax
-
 Score = Literal["location", "general", "concat"]
 
 
@@ -81,12 +79,3 @@ def scorer(name: Score, width_query: int, width_item: int, width: int) -> Locati
     if name == "general":
         return General(width_query, width_item)
     return Concat(width_query, width_item, width)
-
-
-def hop_softmax(
-    scores: Float[Tensor, "item hop"], owner: Int64[Tensor, " item"], n: int
-) -> Float[Tensor, "item hop"]:
-    """Return the softmax of each hop's scores within each of `n` segments: several attentions over the same items."""
-    n_hops = scores.shape[1]
-    lane = owner[:, None] * n_hops + torch.arange(n_hops, device=owner.device)
-    return segment_softmax(scores.flatten(), lane.flatten(), n * n_hops).view_as(scores)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from attending.batch import Batch, owners
+from attending.batch import Batch, offsets_of, owners
 
 DAYS_A_YEAR = 365.25
 
@@ -31,8 +31,7 @@ def make_room(
     after: Int64[Tensor, " segment"] | int = 0,
 ) -> Room:
     """Add `before` places at the start and `after` places at the end of each segment."""
-    widened = torch.zeros_like(offsets)
-    widened[1:] = (offsets.diff() + before + after).cumsum(0)
+    widened = offsets_of(offsets.diff() + before + after)
     shift = widened[:-1] + before - offsets[:-1]
     of_item, of_place = owners(offsets), owners(widened)
     items = torch.arange(len(of_item), device=offsets.device) + shift[of_item]
@@ -44,10 +43,10 @@ def make_room(
 def without_empty_visits(batch: Batch) -> Batch:
     """Return the batch without the visits that hold no token; every history stays."""
     present = batch.visit_offsets.diff() > 0
-    before = torch.zeros_like(batch.visit_offsets)
-    before[1:] = present.cumsum(0)
     kept = torch.cat([batch.visit_offsets[:-1][present], batch.visit_offsets[-1:]])
-    return replace(batch, visit_offsets=kept, subject_offsets=before[batch.subject_offsets])
+    return replace(
+        batch, visit_offsets=kept, subject_offsets=offsets_of(present.long())[batch.subject_offsets]
+    )
 
 
 def age_now(batch: Batch) -> Float[Tensor, " subject"]:

@@ -12,8 +12,8 @@ from torch.nn.functional import gelu
 
 from attending.batch import KINDS, Batch, owners
 from attending.nn.attention import Layout, attend
-from attending.nn.ontology import link_softmax, mix
-from attending.nn.packed import multi_hot, segment_sum
+from attending.nn.ontology import mix
+from attending.nn.packed import head_softmax, multi_hot, segment_shares
 from attending.nn.post_norm import FeedForward
 
 
@@ -47,8 +47,7 @@ def share_of(attention: Float[Tensor, " item"], sets: Sets, batch: Batch) -> Flo
     """Return the [CLS]'s attention to codes; those of a set share equally with the history's other sets."""
     is_code = sets.token >= 0
     owner, subject = owners(sets.offsets)[is_code], batch.subject_of_visit[sets.visit]
-    share = attention[is_code]
-    share = share / segment_sum(share, owner, len(sets.visit))[owner]
+    share = segment_shares(attention[is_code], owner, len(sets.visit))
     n_sets = torch.bincount(subject, minlength=batch.n_subjects)[subject][owner]
     return attention.new_zeros(len(batch.tokens)).index_copy(0, sets.token[is_code], share / n_sets)
 
@@ -81,7 +80,7 @@ class SetLayer(nn.Module):
         )
         scores = (query[owner] * key).sum(2) / query.shape[2] ** 0.5
         links = torch.stack([owner, torch.arange(len(x), device=x.device)])
-        weights = link_softmax(scores.to(x.dtype), links, len(opening))
+        weights = head_softmax(scores.to(x.dtype), owner, len(opening))
         return self._add(opening, mix(value.to(x.dtype), links, weights, len(opening))), weights
 
     def _heads(self, items: Float[Tensor, "item width"]) -> Float[Tensor, "item heads size"]:

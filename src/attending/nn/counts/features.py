@@ -23,7 +23,7 @@ from jaxtyping import Float, Int64
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from attending.batch import Batch
+from attending.batch import Batch, offsets_of
 
 DAYS_A_YEAR = 365.25
 SLOPE_RIDGE = 0.01  # years²: two values of one day make no steep slope
@@ -236,4 +236,4 @@ def _by_row(row: Tensor, n_rows: int) -> Int64[Tensor, " item"]:
 
 
 def _bounds(row: Tensor, n_rows: int) -> Int64[Tensor, " bounds"]:
-    return torch.cat([torch.zeros(1, dtype=torch.int64), torch.bincount(row, minlength=n_rows).cumsum(0)])
+    return offsets_of(torch.bincount(row, minlength=n_rows))

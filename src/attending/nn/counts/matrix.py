@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
-from attending.batch import Batch
+from attending.batch import Batch, offsets_of
 from attending.nn.counts.features import Layout, Rows, rows
 
 MIN_HISTORIES = 5  # training histories that fill a column for it to be kept
@@ -86,7 +86,7 @@ class Kept(nn.Module):
         inside = torch.zeros_like(place, dtype=torch.bool)
         within = place < len(self)
         inside[within] = self.columns[place[within]] == found.columns[within]
-        n_before = torch.cat([torch.zeros(1, dtype=torch.int64), inside.cumsum(0)])
+        n_before = offsets_of(inside.long())
         return Rows(offsets=n_before[found.offsets], columns=place[inside], values=found.values[inside])
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
