@@ -5,9 +5,9 @@ from typing import get_args
 import pytest
 import torch
 
-from attending.batch import Batch, owners
+from attending.batch import Batch
 from attending.nn import attention_cuda
-from attending.nn.attention import Fading, Sees, attend, layout
+from attending.nn.attention import Fading, Sees, _at_once, attend, layout
 from histories import batch_of, random_batch
 
 WAYS = get_args(Sees)
@@ -132,22 +132,25 @@ def test_the_masks_of_a_gpu_say_what_the_blocks_say(sees: Sees, fades: bool) -> 
     torch.manual_seed(0)
     query, key, value = torch.randn(3, len(batch.tokens), 4, 8)
     laid = layout(batch.token_offsets, batch.visit_of_token)
-    slopes = torch.tensor([0.1, 0.01, 0.001, 0.0])
-    expected = attend(
-        query, key, value, laid, sees=sees, fading=Fading(batch.days, slopes) if fades else None
-    )
-    mask = attention_cuda.mask_of(owners(laid.offsets), laid.visit, sees, 4)
+    fading = Fading(batch.days, torch.tensor([0.1, 0.01, 0.001, 0.0])) if fades else None
+    expected = attend(query, key, value, laid, sees=sees, fading=fading)
     sides = [laid.sort(one) for one in (query, key, value)]
-    found = attention_cuda.flex(*sides, mask, (laid.sort(batch.days), slopes) if fades else None)
+    found = _at_once(*sides, laid, sees, fading)
     torch.testing.assert_close(laid.unsort(found), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_heads_that_are_no_whole_tiles_are_left_to_the_blocks() -> None:
+    taken = [size for size in range(300) if attention_cuda.takes(size)]
+    assert taken == list(range(16, 257, 8))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("sees", WAYS)
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
-def test_a_gpu_attends_as_a_processor_does(sees: Sees, kind: torch.dtype) -> None:
+@pytest.mark.parametrize("size", [4, 32])
+def test_a_gpu_attends_as_a_processor_does(sees: Sees, kind: torch.dtype, size: int) -> None:
     batch = random_batch(64, seed=2)
-    query, key, value = torch.randn(3, len(batch.tokens), 4, 32).to(kind)
+    query, key, value = torch.randn(3, len(batch.tokens), 4, size).to(kind)
     expected = attend(query, key, value, layout(batch.token_offsets, batch.visit_of_token), sees=sees)
     there = batch.to("cuda")
     laid = layout(there.token_offsets, there.visit_of_token)

@@ -13,7 +13,7 @@ layer. What a token sees of its own history is named:
 Both directions are those of DiSAN (Shen et al., AAAI 2018). Attention over a set cannot tell "A then B" from "B then
 A" but by what it learns of positions; a direction tells it at once. `fading` takes `slope · |days between|` off a
 score, ALiBi (Press et al., ICLR 2022) with time in the place of distance.
-On a GPU one kernel takes all histories (`nn.attention_cuda`).
+On a GPU one kernel takes all histories (`nn.attention_cuda`), if the size of the heads suits it.
 """
 
 from dataclasses import dataclass, field, replace
@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from attending.batch import owners
+from attending.nn import attention_cuda
 
 Sees = Literal["all", "past", "future", "both", "before"]
 
@@ -39,6 +40,10 @@ class Fading:
 
     days: Float[Tensor, " token"]
     slopes: Float[Tensor, " heads"]
+
+    def of(self, heads: slice) -> "Fading":
+        """Return what it takes off some of the heads."""
+        return replace(self, slopes=self.slopes[heads])
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class Layout:
     inverse: Int64[Tensor, " token"] | None
     offsets: Int64[Tensor, " bounds"]
     visit: Int64[Tensor, " token"]
-    masks: dict[tuple[Sees, int], object] = field(default_factory=dict)
+    masks: dict[Sees, object] = field(default_factory=dict)
 
     @property
     def sorted(self) -> "Layout":
@@ -137,27 +142,35 @@ def attend(
     halves = value.dtype == torch.bfloat16 and not value.is_cuda
     kind = torch.float32 if halves else value.dtype
     q, k, v = (layout.sort(one.to(kind)) for one in (query, key, value))
-    way = _on_gpu if value.is_cuda else _in_blocks
+    way = _at_once if value.is_cuda and attention_cuda.takes(query.shape[2]) else _in_blocks
     with torch.autocast(query.device.type, enabled=False):
         mixed = way(q, k, v, layout, sees, fading)
     return layout.unsort(mixed.to(value.dtype))
 
 
-def _on_gpu(
+def _at_once(
     query: Tensor, key: Tensor, value: Tensor, layout: Layout, sees: Sees, fading: Fading | None
 ) -> Float[Tensor, "token heads size"]:
-    from attending.nn import attention_cuda
-
+    if sees == "both":
+        halves = [
+            _at_once(query[:, half], key[:, half], value[:, half], layout, way, fading and fading.of(half))
+            for way, half in _halves(query.shape[1])
+        ]
+        return torch.cat(halves, dim=1)
     plain = fading is None and (sees in ("all", "before") or (sees == "past" and layout.blocks[0].single))
     if plain and value.dtype in (torch.bfloat16, torch.float16):
         longest = layout.blocks[-1].length
         return attention_cuda.flash(query, key, value, layout.offsets, longest, causal=sees != "all")
-    n_heads = query.shape[1]
-    if (sees, n_heads) not in layout.masks:
-        subject = owners(layout.offsets)
-        layout.masks[sees, n_heads] = attention_cuda.mask_of(subject, layout.visit, sees, n_heads)
+    if sees not in layout.masks:
+        layout.masks[sees] = attention_cuda.mask_of(owners(layout.offsets), layout.visit, sees)
     faded = None if fading is None else (layout.sort(fading.days), fading.slopes)
-    return attention_cuda.flex(query, key, value, layout.masks[sees, n_heads], faded)
+    return attention_cuda.flex(query, key, value, layout.masks[sees], faded)
+
+
+def _halves(n_heads: int) -> list[tuple[Sees, slice]]:
+    """Return who looks which way where heads look both ways."""
+    n_past = n_heads // 2
+    return [("past", slice(0, n_past)), ("future", slice(n_past, None))]
 
 
 def _in_blocks(
@@ -199,11 +212,9 @@ def _look(
 ) -> Float[Tensor, "history heads length size"]:
     """Attend within the histories of a block, all heads one way or half of them each way."""
     if sees == "both":
-        n_past = q.shape[1] // 2
-        ways: list[tuple[Sees, slice]] = [("past", slice(0, n_past)), ("future", slice(n_past, None))]
         halves = [
-            _look(q[:, half], k[:, half], v[:, half], block, way, fades.of(half) if fades else None)
-            for way, half in ways
+            _look(q[:, half], k[:, half], v[:, half], block, way, fades and fades.of(half))
+            for way, half in _halves(q.shape[1])
         ]
         return torch.cat(halves, dim=1)
     causal = sees == "before" or (sees == "past" and block.single)

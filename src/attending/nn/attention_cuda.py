@@ -2,7 +2,7 @@
 
 What is plain, everything or causal, goes to variable-length flash attention, which reads the bounds of the histories
 (Dao et al., "FlashAttention"; half precision only). What visits or time decide goes to FlexAttention (Dong et al.,
-2024), compiled once, with a mask that skips whatever lies outside a history; heads may look different ways in one call.
+2024), compiled once, with a mask, made by a compiled function too, that skips whatever lies outside a history.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+
+
+def takes(size: int) -> bool:
+    """Say whether these kernels take heads of this size; they want whole tiles."""
+    return 16 <= size <= 256 and size % 8 == 0
 
 
 def flash(
@@ -44,35 +49,29 @@ def flex(
     """Return the attention that a mask allows, less `slope · |days between|`."""
     score = None if fading is None else faded(*fading)
     sides = (one.transpose(0, 1)[None] for one in (query, key, value))
-    run = _kernel(compiled=query.is_cuda)
+    run = _compiled(flex_attention) if query.is_cuda else flex_attention
     mixed: Tensor = run(*sides, score_mod=score, block_mask=mask)
     return mixed[0].transpose(0, 1)
 
 
-def mask_of(
-    subject: Int64[Tensor, " token"], visit: Int64[Tensor, " token"], sees: str, n_heads: int
-) -> BlockMask:
-    """Return the mask of a packed batch for what `nn.attention` names."""
+def mask_of(subject: Int64[Tensor, " token"], visit: Int64[Tensor, " token"], sees: str) -> BlockMask:
+    """Return the mask of a packed batch for a way of looking that all heads share."""
     n = len(subject)
-    heads = n_heads if sees == "both" else None
-    return create_block_mask(
-        allowed(subject, visit, sees, n_heads), None, heads, n, n, device=subject.device.type
-    )
+    make = (
+        _compiled(create_block_mask) if subject.is_cuda else create_block_mask
+    )  # else it holds [n, n] whole
+    mask: BlockMask = make(allowed(subject, visit, sees), None, None, n, n, device=subject.device.type)
+    return mask
 
 
 def allowed(
-    subject: Int64[Tensor, " token"], visit: Int64[Tensor, " token"], sees: str, n_heads: int
+    subject: Int64[Tensor, " token"], visit: Int64[Tensor, " token"], sees: str
 ) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """Return the function that says whether a head's token, `own`, sees `other` (lambdas: torch reads their shape)."""
-    n_past = n_heads // 2
+    """Return the function that says whether a token, `own`, sees `other` (lambdas: torch reads their shape)."""
     return {
         "all": lambda _, head, own, other: subject[own] == subject[other],
         "past": lambda _, head, own, other: (subject[own] == subject[other]) & (visit[other] <= visit[own]),
         "future": lambda _, head, own, other: (subject[own] == subject[other]) & (visit[other] >= visit[own]),
-        "both": lambda _, head, own, other: (
-            (subject[own] == subject[other])
-            & torch.where(head < n_past, visit[other] <= visit[own], visit[other] >= visit[own])
-        ),
         "before": lambda _, head, own, other: (subject[own] == subject[other]) & (other <= own),
     }[sees]
 
@@ -85,6 +84,5 @@ def faded(
 
 
 @cache
-def _kernel(*, compiled: bool) -> Callable[..., Any]:
-    kernel: Any = flex_attention
-    return torch.compile(kernel, dynamic=True) if compiled else kernel
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return torch.compile(function, dynamic=True)
