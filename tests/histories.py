@@ -51,6 +51,11 @@ def random_batch(n: int, *, n_outcomes: int = 5, seed: int = 0, **options: int) 
     )
 
 
+def double(batch: Batch) -> Batch:
+    """Return the batch with its values and times in float64."""
+    return replace(batch, values=batch.values.double(), days=batch.days.double(), ages=batch.ages.double())
+
+
 def facts(outcome_of_token: torch.Tensor, prevalence: torch.Tensor, target: str = "multilabel") -> Facts:
     """Return facts of a vocabulary in which every token is a code of its own and the first two state a sex.
 

@@ -3,32 +3,16 @@
 import math
 
 import numpy as np
-from torch import nn
 
-Weights = dict[str, np.ndarray]
-
-
-def weights_of(model: nn.Module) -> Weights:
-    """Return a model's weights by name."""
-    return {name: value.numpy() for name, value in model.state_dict().items()}
-
-
-def linear(w: Weights, name: str, x: np.ndarray) -> np.ndarray:
-    return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+from plain_layers import Weights, linear, normal, softmax
 
 
 def norm(w: Weights, name: str, x: np.ndarray) -> np.ndarray:
-    centred = x - x.mean(-1, keepdims=True)
-    return centred / np.sqrt(x.var(-1, keepdims=True) + 1e-12) * w[f"{name}.weight"] + w[f"{name}.bias"]
+    return normal(w, name, x, epsilon=1e-12)
 
 
 def gelu(x: np.ndarray) -> np.ndarray:
     return x * 0.5 * (1 + np.vectorize(math.erf)(x / 2**0.5))
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    raised = np.exp(x - x.max())
-    return raised / raised.sum()
 
 
 def encode(

@@ -1,10 +1,18 @@
 """Common layers in plain NumPy, one item and one head at a time: `w` holds weights by name, items are rows."""
 
 import numpy as np
+from torch import nn
+
+Weights = dict[str, np.ndarray]
+
+
+def weights_of(model: nn.Module) -> Weights:
+    """Return the weights of a model by name."""
+    return {name: value.numpy() for name, value in model.state_dict().items()}
 
 
 def transformer_layer(
-    w: dict[str, np.ndarray], name: str, x: list[np.ndarray], n_heads: int, *, back: bool = False
+    w: Weights, name: str, x: list[np.ndarray], n_heads: int, *, back: bool = False
 ) -> list[np.ndarray]:
     """One layer of the first Transformer, in which an item sees all, or itself and those before it."""
     width = len(x[0])
@@ -24,12 +32,14 @@ def transformer_layer(
     return out
 
 
-def linear(w: dict[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray:
-    return w[f"{name}.weight"] @ x + w[f"{name}.bias"]
+def linear(w: Weights, name: str, x: np.ndarray) -> np.ndarray:
+    return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
 
 
-def normal(w: dict[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray:
-    return (x - x.mean()) / np.sqrt(x.var() + 1e-5) * w[f"{name}.weight"] + w[f"{name}.bias"]
+def normal(w: Weights, name: str, x: np.ndarray, epsilon: float = 1e-5) -> np.ndarray:
+    centred = x - x.mean(-1, keepdims=True)
+    scaled = centred / np.sqrt(x.var(-1, keepdims=True) + epsilon)
+    return scaled * w[f"{name}.weight"] + w[f"{name}.bias"]
 
 
 def wave(place: int, width: int) -> np.ndarray:
@@ -40,3 +50,7 @@ def wave(place: int, width: int) -> np.ndarray:
 def softmax(scores: list[float] | np.ndarray) -> np.ndarray:
     raised = np.exp(np.asarray(scores) - np.max(scores))
     return raised / raised.sum()
+
+
+def sigmoid(x: np.ndarray | float) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.asarray(x)))

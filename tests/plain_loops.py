@@ -1,14 +1,12 @@
 """What plain-loop restatements of models share: one patient, one visit, one step at a time, in NumPy and float64."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from attending.batch import Batch
-from histories import random_batch
-
-Weights = dict[str, np.ndarray]
+from histories import double, random_batch
+from plain_layers import Weights, sigmoid
 
 
 @dataclass(frozen=True)
@@ -22,8 +20,7 @@ class Visit:
 
 def exact_batch(n: int, **options: int) -> Batch:
     """Return random histories in float64."""
-    batch = random_batch(n, **options)
-    return replace(batch, values=batch.values.double(), days=batch.days.double(), ages=batch.ages.double())
+    return double(random_batch(n, **options))
 
 
 def histories_of(batch: Batch) -> list[list[Visit]]:
@@ -47,22 +44,6 @@ def gaps_of(visits: list[Visit]) -> list[float]:
         no_gap = i == 0 or (i == 1 and visits[0].age <= 0)
         gaps.append(0.0 if no_gap else visit.days - visits[i - 1].days)
     return gaps
-
-
-def weights_of(model: torch.nn.Module) -> Weights:
-    """Return the weights of a model by name."""
-    return {name: value.numpy() for name, value in model.state_dict().items()}
-
-
-def sigmoid(x: np.ndarray | float) -> np.ndarray:
-    """1 / (1 + e^−x)."""
-    return 1 / (1 + np.exp(-np.asarray(x)))
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    """e^x / Σ e^x."""
-    raised = np.exp(x - np.max(x))
-    return raised / raised.sum()
 
 
 def gru_step(x: np.ndarray, h: np.ndarray, w: Weights, name: str = "recurrence", way: str = "") -> np.ndarray:

@@ -1,7 +1,5 @@
 """AdaCare against its equations in plain loops."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,8 @@ from torch.autograd import gradcheck
 
 from attending.batch import Batch
 from attending.models.adacare import DILATIONS, EXAMPLE, CausalConvolution, Model, Recalibration
-from histories import batch_of, random_batch
+from histories import batch_of, double, random_batch
+from plain_layers import sigmoid
 
 
 @pytest.mark.parametrize("recalibrate", ["sigmoid", "sparsemax"])
@@ -18,8 +17,7 @@ def test_the_model_matches_its_equations_in_plain_loops(recalibrate: str) -> Non
     torch.manual_seed(0)
     model = Model(EXAMPLE.model_copy(update={"recalibrate": recalibrate, "kernel": 3})).double().eval()
     torch.nn.init.normal_(model.embed.value)
-    batch = random_batch(9, seed=4, max_visits=14)
-    batch = replace(batch, values=batch.values.double())
+    batch = double(random_batch(9, seed=4, max_visits=14))
     np.testing.assert_allclose(model(batch).logits.numpy(), plain_adacare(model, batch), atol=1e-10)
 
 
@@ -78,10 +76,6 @@ def gru_step(w: dict[str, np.ndarray], x: np.ndarray, h: np.ndarray) -> np.ndarr
     u = w["recurrence.weight_hh_l0"] @ h + w["recurrence.bias_hh_l0"]
     reset, update = sigmoid(a[:n] + u[:n]), sigmoid(a[n : 2 * n] + u[n : 2 * n])
     return update * h + (1 - update) * np.tanh(a[2 * n :] + reset * u[2 * n :])
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
 
 
 def test_gradients_match_finite_differences() -> None:

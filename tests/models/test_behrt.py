@@ -1,6 +1,5 @@
 """BEHRT against its authors' code (golden arrays) and against the paper's equations in plain loops."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,9 @@ import torch
 from attending.batch import Batch
 from attending.errors import ConfigError
 from attending.models.behrt import EXAMPLE, Config, Model, Sentence
-from histories import batch_of, random_batch
-from plain_bert import code_head, encode, gaze, linear, norm, weights_of
-from plain_layers import wave
+from histories import batch_of, double, random_batch
+from plain_bert import code_head, encode, gaze, norm
+from plain_layers import linear, wave, weights_of
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "behrt_mlm.npz"
 LAYERS = {
@@ -82,11 +81,6 @@ def test_the_authors_form_matches_their_own_code() -> None:
         found = model._say(states).numpy()
     real = arrays["am"] > 0  # their last three words, mask, [CLS] and [SEP] here, are no codes
     np.testing.assert_allclose(found, arrays["out"][real][:, :37], atol=1e-6, rtol=0)
-
-
-def double(batch: Batch) -> Batch:
-    names = ("values", "days", "ages")
-    return replace(batch, **{name: getattr(batch, name).double() for name in names})
 
 
 @pytest.mark.parametrize("strict", ["paper", "authors"])

@@ -1,23 +1,17 @@
 """CEHR-BERT against the paper's equations in plain loops."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from attending.batch import Batch
 from attending.models.cehr_bert import EXAMPLE, Model, time_token
-from histories import batch_of, random_batch
-from plain_bert import Weights, encode, linear, norm, weights_of
+from histories import batch_of, double, random_batch
+from plain_bert import encode, norm
+from plain_layers import Weights, linear, weights_of
 
 MASK, VISIT_START, VISIT_END, FIRST_TIME = 40, 41, 42, 43
 TIMES = ["W0", "W1", "W2", "W3", *(f"M{month}" for month in range(1, 12)), "LT"]
-
-
-def double(batch: Batch) -> Batch:
-    names = ("values", "days", "ages")
-    return replace(batch, **{name: getattr(batch, name).double() for name in names})
 
 
 def test_the_model_matches_its_equations_in_plain_loops() -> None:

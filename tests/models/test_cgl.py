@@ -20,7 +20,9 @@ from attending.models.cgl import (
     ontology_weights,
 )
 from attending.nn.graph import Graph
-from histories import batch_of, facts, ontology, random_batch, together
+from histories import batch_of, double, facts, ontology, random_batch, together
+from plain_layers import linear, softmax
+from plain_loops import gru_step
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -128,7 +130,7 @@ def test_what_is_read_from_the_codes_matches_the_authors_code() -> None:
         for patient, length in zip(given["X"], given["L"], strict=True)
     ]
     batch = batch_of(visits)
-    batch = replace(batch, values=batch.values.double())
+    batch = double(batch)
     model.codes = lambda: codes
     with torch.no_grad():
         found = model(batch).logits
@@ -149,8 +151,7 @@ def example(seed: int = 0) -> Model:
 @pytest.mark.parametrize("weighted", [False, True])
 def test_it_matches_its_equations_in_plain_loops(seed: int, weighted: bool) -> None:
     model = example(seed)
-    batch = random_batch(7, seed=seed)
-    batch = replace(batch, values=batch.values.double(), days=batch.days.double())
+    batch = double(random_batch(7, seed=seed))
     if weighted:
         generator = torch.Generator().manual_seed(seed)
         batch = batch.with_weights(torch.rand(len(batch.tokens), dtype=torch.float64, generator=generator))
@@ -162,7 +163,7 @@ def test_it_matches_its_equations_in_plain_loops(seed: int, weighted: bool) -> N
 def test_without_weight_nothing_is_left() -> None:
     model = example()
     one = random_batch(5, seed=3)
-    one = replace(one, values=one.values.double())
+    one = double(one)
     other = replace(one, tokens=(one.tokens + 11) % 40)
     with torch.no_grad():
         empty = [model(x.with_weights(torch.zeros_like(x.values))).logits for x in (one, other)]
@@ -198,10 +199,10 @@ def plain_cgl(model: Model, batch: Batch) -> np.ndarray:
                 batch.tokens[start:stop].tolist(), weights[start:stop].tolist(), strict=True
             ):
                 held.setdefault(code, one)
-            h = step(w, np.mean([one * codes[code] for code, one in held.items()], axis=0), h)
+            h = gru_step(np.mean([one * codes[code] for code, one in held.items()], axis=0), h, w)
             states.append(h)
         share = softmax(np.array([w["context"] @ (w["attention.weight"] @ h) for h in states]))
-        logits.append(dense(w, "output", sum(a * h for a, h in zip(share, states, strict=True))))
+        logits.append(linear(w, "output", sum(a * h for a, h in zip(share, states, strict=True))))
     return np.array(logits)
 
 
@@ -228,28 +229,10 @@ def plain_codes(w: dict, n_layers: int) -> list[np.ndarray]:
             around = sum(one / total * codes[j] for j, one in phi.items())
             seen = {j: counts[i, j] for j in range(n) if j != i and (i, j) in counts}
             typical = sum(one / sum(seen.values()) * codes[j] for j, one in seen.items())
-            patient = dense(w, p + "to_patient", typical)
-            x = dense(w, p + "block.dense", codes[i] + dense(w, p + "to_code", patient) + around)
+            patient = linear(w, p + "to_patient", typical)
+            x = linear(w, p + "block.dense", codes[i] + linear(w, p + "to_code", patient) + around)
             norm = p + "block.norm."
             x = (x - w[norm + "running_mean"]) / np.sqrt(w[norm + "running_var"] + 1e-3)
             after.append(np.maximum(x * w[norm + "weight"] + w[norm + "bias"], 0))
         codes = after
     return codes
-
-
-def dense(w: dict, name: str, x: np.ndarray) -> np.ndarray:
-    return w[f"{name}.weight"] @ x + w[f"{name}.bias"]
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    raised = np.exp(x - x.max())
-    return raised / raised.sum()
-
-
-def step(w: dict, x: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """One step of a GRU with gates in the order reset, update, candidate."""
-    n = len(h)
-    a = w["recurrence.weight_ih_l0"] @ x + w["recurrence.bias_ih_l0"]
-    u = w["recurrence.weight_hh_l0"] @ h + w["recurrence.bias_hh_l0"]
-    reset, update = (1 / (1 + np.exp(-(a[i : i + n] + u[i : i + n]))) for i in (0, n))
-    return update * h + (1 - update) * np.tanh(a[2 * n :] + reset * u[2 * n :])

@@ -9,7 +9,9 @@ import torch
 
 from attending.batch import Batch
 from attending.models.chet import EXAMPLE, Config, Model
-from histories import batch_of, facts, random_batch
+from histories import batch_of, double, facts, random_batch
+from plain_layers import linear, softmax
+from plain_loops import gru_step
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 Rows = dict[int, dict[int, float]]
@@ -80,14 +82,10 @@ def example(seed: int = 0) -> Model:
     return model.double().eval()
 
 
-def doubled(batch: Batch) -> Batch:
-    return replace(batch, values=batch.values.double(), days=batch.days.double())
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_it_matches_its_equations_in_plain_loops(seed: int) -> None:
     model = example(seed)
-    batch = doubled(random_batch(9, seed=seed, max_visits=8))
+    batch = double(random_batch(9, seed=seed, max_visits=8))
     with torch.no_grad():
         found = model(batch).logits.numpy()
     np.testing.assert_allclose(found, plain_chet(model, batch), atol=1e-10)
@@ -95,7 +93,7 @@ def test_it_matches_its_equations_in_plain_loops(seed: int) -> None:
 
 def test_weights_scale_what_the_equations_say_they_scale() -> None:
     model = example()
-    batch = doubled(random_batch(9, seed=2, max_visits=8))
+    batch = double(random_batch(9, seed=2, max_visits=8))
     weights = torch.rand(len(batch.tokens), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     batch = batch.with_weights(weights * (weights > 0.2))
     with torch.no_grad():
@@ -105,8 +103,8 @@ def test_weights_scale_what_the_equations_say_they_scale() -> None:
 
 def test_a_token_of_weight_zero_is_not_there() -> None:
     model = example()
-    whole = doubled(batch_of([[(9.0, [3, 7]), (5.0, [3, 4]), (0.0, [4, 5])]]))
-    less = doubled(batch_of([[(9.0, [3]), (5.0, [3, 4]), (0.0, [4])]]))
+    whole = double(batch_of([[(9.0, [3, 7]), (5.0, [3, 4]), (0.0, [4, 5])]]))
+    less = double(batch_of([[(9.0, [3]), (5.0, [3, 4]), (0.0, [4])]]))
     weights = torch.tensor([1.0, 0.0, 1.0, 1.0, 1.0, 0.0], dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(model(whole.with_weights(weights)).logits, model(less).logits)
@@ -114,7 +112,7 @@ def test_a_token_of_weight_zero_is_not_there() -> None:
 
 def test_without_weight_nothing_is_left_and_near_it_little() -> None:
     model = example()
-    batches = [doubled(random_batch(5, seed=3)) for _ in range(2)]
+    batches = [double(random_batch(5, seed=3)) for _ in range(2)]
     batches[1] = replace(batches[1], tokens=(batches[1].tokens + 11) % 40)
     with torch.no_grad():
         empty = [model(one.with_weights(torch.zeros_like(one.values))).logits for one in batches]
@@ -166,18 +164,20 @@ def plain_chet(model: Model, batch: Batch) -> np.ndarray:
             }
             now = {}
             if before is None:
-                now = {i: step(w, here[i], np.zeros(w["output.weight"].shape[1])) for i in weight}
+                now = {i: gru_step(here[i], np.zeros(w["output.weight"].shape[1]), w) for i in weight}
             else:
                 old, old_near = before
                 fresh = [i for i in weight if i not in old]
                 for i in set(weight) - set(fresh):
-                    now[i] = step(w, here[i], states[i])
+                    now[i] = gru_step(here[i], states[i], w)
                 role = {i: weight[i] * (old_near[i] if i in old_near else w["unrelated"][i]) for i in fresh}
                 for i in fresh:
-                    scores = np.array([dense(w, "query", role[i]) @ dense(w, "key", role[j]) for j in fresh])
+                    scores = np.array(
+                        [linear(w, "query", role[i]) @ linear(w, "key", role[j]) for j in fresh]
+                    )
                     share = softmax(scores / np.sqrt(len(w["query.bias"])))
                     mixed = sum(
-                        s * weight[j] * dense(w, "value", here[j]) for s, j in zip(share, fresh, strict=True)
+                        s * weight[j] * linear(w, "value", here[j]) for s, j in zip(share, fresh, strict=True)
                     )
                     now[i] = np.tanh(mixed)
             vectors.append(
@@ -189,8 +189,8 @@ def plain_chet(model: Model, batch: Batch) -> np.ndarray:
             emerged = set() if before is None else set(weight) - set(before[0])
             states = {i: now[i] * weight[i] if i in emerged else now[i] for i in now}
             before = (weight, nearby)
-        attention = softmax(np.array([w["context"] @ dense(w, "attention", v) for v in vectors]))
-        logits.append(dense(w, "output", sum(a * v for a, v in zip(attention, vectors, strict=True))))
+        attention = softmax(np.array([w["context"] @ linear(w, "attention", v) for v in vectors]))
+        logits.append(linear(w, "output", sum(a * v for a, v in zip(attention, vectors, strict=True))))
     return np.array(logits)
 
 
@@ -206,23 +206,5 @@ def around(w: dict, row: dict[int, float], recorded: dict[int, float], near: dic
 
 
 def through(w: dict, x: np.ndarray) -> np.ndarray:
-    y = dense(w, "graph_layer", x)
+    y = linear(w, "graph_layer", x)
     return np.where(y > 0, y, 0.01 * y)
-
-
-def dense(w: dict, name: str, x: np.ndarray) -> np.ndarray:
-    return w[f"{name}.weight"] @ x + w[f"{name}.bias"]
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    raised = np.exp(x - x.max())
-    return raised / raised.sum()
-
-
-def step(w: dict, x: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """One step of a GRU with gates in the order reset, update, candidate."""
-    n = len(h)
-    a = w["recurrence.weight_ih_l0"] @ x + w["recurrence.bias_ih_l0"]
-    u = w["recurrence.weight_hh_l0"] @ h + w["recurrence.bias_hh_l0"]
-    reset, update = (1 / (1 + np.exp(-(a[i : i + n] + u[i : i + n]))) for i in (0, n))
-    return update * h + (1 - update) * np.tanh(a[2 * n :] + reset * u[2 * n :])

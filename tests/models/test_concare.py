@@ -14,7 +14,8 @@ from attending.models.concare import EXAMPLE, Config, Model
 from attending.nn.channels import decorrelation
 from attending.nn.grid import grid
 from attending.nn.grouped import GroupedGRU
-from histories import batch_of, facts, random_batch
+from histories import batch_of, double, facts, random_batch
+from plain_layers import linear, normal, sigmoid, softmax
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -141,7 +142,7 @@ def with_static_facts(batch: Batch) -> Batch:
 def test_the_papers_form_matches_its_equations_in_plain_loops() -> None:
     model = told()
     batch = with_static_facts(random_batch(9, seed=4, max_visits=9))
-    batch = replace(batch, values=batch.values.double(), days=batch.days.double(), ages=batch.ages.double())
+    batch = double(batch)
     output = model(batch)
     logits, attention = plain_concare(model, batch)
     np.testing.assert_allclose(output.logits.numpy(), logits, atol=1e-10)
@@ -212,33 +213,15 @@ def plain_gru(w: dict[str, np.ndarray], channel: int, x: np.ndarray, h: np.ndarr
 def plain_layer(w: dict[str, np.ndarray], z: np.ndarray, n_heads: int) -> np.ndarray:
     width = z.shape[1]
     size = width // n_heads
-    q, k, v = np.split(linear(w, "channels.inputs", norm(w, "channels.norm", z)), 3, axis=1)
+    q, k, v = np.split(linear(w, "channels.inputs", normal(w, "channels.norm", z)), 3, axis=1)
     heads = []
     for head in range(n_heads):
         part = slice(head * size, (head + 1) * size)
         heads.append(np.array([softmax(k[:, part] @ one[part] / np.sqrt(size)) @ v[:, part] for one in q]))
     z = z + linear(w, "channels.mix", np.concatenate(heads, 1))
     return z + linear(
-        w, "channels.down", np.maximum(linear(w, "channels.up", norm(w, "channels.feed_norm", z)), 0)
+        w, "channels.down", np.maximum(linear(w, "channels.up", normal(w, "channels.feed_norm", z)), 0)
     )
-
-
-def norm(w: dict[str, np.ndarray], name: str, z: np.ndarray) -> np.ndarray:
-    centred = z - z.mean(1, keepdims=True)
-    return centred / np.sqrt(z.var(1, keepdims=True) + 1e-5) * w[f"{name}.weight"] + w[f"{name}.bias"]
-
-
-def linear(w: dict[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray:
-    return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    raised = np.exp(x - x.max())
-    return raised / raised.sum()
 
 
 def test_frequent_codes_have_a_channel_each_and_the_others_share_one_a_kind() -> None:

@@ -10,7 +10,7 @@ from attending.batch import Batch
 from attending.errors import ConfigError
 from attending.models.core_behrt import EXAMPLE, VISITS_TOLD_APART, Model
 from attending.nn.layers import EPSILON
-from histories import batch_of, random_batch
+from histories import batch_of, double, random_batch
 
 
 def made() -> Model:
@@ -22,10 +22,6 @@ def made() -> Model:
     half = EXAMPLE.width // EXAMPLE.n_heads // 2
     model.encoder.frequencies = 10_000.0 ** (-torch.arange(half, dtype=torch.float64) / half)  # not rounded
     return model
-
-
-def double(batch: Batch) -> Batch:
-    return replace(batch, values=batch.values.double(), days=batch.days.double(), ages=batch.ages.double())
 
 
 def time2vec(w: dict[str, np.ndarray], name: str, time: float) -> np.ndarray:

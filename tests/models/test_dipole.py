@@ -13,7 +13,8 @@ from attending.data.samples import find_samples
 from attending.models.dipole import EXAMPLE, Model
 from attending.tokens.store import TokenStore
 from histories import batch_of
-from plain_loops import both_ways_gru, exact_batch, histories_of, softmax, weights_of
+from plain_layers import softmax, weights_of
+from plain_loops import both_ways_gru, exact_batch, histories_of
 
 SCORES = ["location", "general", "concat"]
 VISITS = [[3, 4], [5], [6, 7, 8], [4, 9], [3, 11], [12]]

@@ -12,11 +12,11 @@ from attending.batch import KINDS, Batch, Ontology
 from attending.errors import ConfigError
 from attending.models import g_bert
 from attending.models.g_bert import EXAMPLE, TOLD, Config, Model
-from histories import batch_of, facts, random_batch
+from histories import batch_of, double, facts, random_batch
+from plain_layers import Weights, linear, normal, softmax, weights_of
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 FACTS = facts(torch.full((40,), -1), torch.full((5,), 0.5))
-Weights = dict[str, np.ndarray]
 
 
 def test_the_ontology_attention_matches_the_authors_own_code() -> None:
@@ -141,27 +141,6 @@ def random_model() -> Model:
     return model.double().eval()
 
 
-def double(batch: Batch) -> Batch:
-    return replace(batch, values=batch.values.double(), days=batch.days.double())
-
-
-def weights_of(model: Model) -> Weights:
-    return {name: value.numpy() for name, value in model.state_dict().items()}
-
-
-def linear(w: Weights, name: str, x: np.ndarray) -> np.ndarray:
-    return w[f"{name}.weight"] @ x + w[f"{name}.bias"]
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    raised = np.exp(x - x.max())
-    return raised / raised.sum()
-
-
-def norm(w: Weights, name: str, x: np.ndarray) -> np.ndarray:
-    return (x - x.mean()) / np.sqrt(x.var() + 1e-5) * w[f"{name}.weight"] + w[f"{name}.bias"]
-
-
 def take(w: Weights, x: list[np.ndarray], links: list[tuple[int, int]], receiver: int) -> np.ndarray:
     """One receiver of the graph attention: two heads of eight."""
     out = []
@@ -206,12 +185,12 @@ def read_set(model: Model, w: Weights, o: list[np.ndarray], codes: list[int], ki
             mixed.append(shares @ v[:, head])
             looked.append(shares[0])
         mixed = np.hstack(mixed)
-        y = [norm(w, f"{layer}.norm", x[i] + linear(w, f"{layer}.mixed", mixed[i])) for i in range(len(x))]
+        y = [normal(w, f"{layer}.norm", x[i] + linear(w, f"{layer}.mixed", mixed[i])) for i in range(len(x))]
         up = [linear(w, f"{layer}.feed.up", one) for one in y]
         up = [np.array([z / 2 * (1 + math.erf(z / 2**0.5)) for z in one]) for one in up]
         x = np.array(
             [
-                norm(w, f"{layer}.feed.norm", y[i] + linear(w, f"{layer}.feed.down", up[i]))
+                normal(w, f"{layer}.feed.norm", y[i] + linear(w, f"{layer}.feed.down", up[i]))
                 for i in range(len(x))
             ]
         )

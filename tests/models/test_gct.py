@@ -9,7 +9,8 @@ import torch
 
 from attending.batch import KINDS, Batch
 from attending.models.gct import EXAMPLE, LEVELS, Config, Model
-from histories import batch_of, facts, random_batch, together
+from histories import batch_of, double, facts, random_batch, together
+from plain_layers import linear, softmax
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 BLOCKS = [(None, None, 2, 4, 5), (6, 7, 8, 10, 11), (12, 13, 14, 16, 17)]  # their layers' numbers
@@ -53,15 +54,11 @@ def example(seed: int = 0, **options: int) -> Model:
     return model.double().eval()
 
 
-def doubled(batch: Batch) -> Batch:
-    return replace(batch, values=batch.values.double(), days=batch.days.double())
-
-
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("weighted", [False, True])
 def test_it_matches_its_equations_in_plain_loops(seed: int, weighted: bool) -> None:
     model = example(seed)
-    batch = doubled(random_batch(7, seed=seed))
+    batch = double(random_batch(7, seed=seed))
     if weighted:
         weights = torch.rand(
             len(batch.tokens), dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
@@ -74,7 +71,7 @@ def test_it_matches_its_equations_in_plain_loops(seed: int, weighted: bool) -> N
 
 def test_the_penalty_is_the_mean_divergence_between_blocks() -> None:
     model = example().train()
-    batch = doubled(random_batch(4, seed=1))
+    batch = double(random_batch(4, seed=1))
     moved: list[float] = []
     plain_gct(model, batch, moved)
     assert float(model(batch).penalty.detach()) == pytest.approx(0.1 * np.mean(moved), rel=1e-6)
@@ -86,14 +83,14 @@ def test_a_large_visit_keeps_the_first_kinds_and_the_most_frequent_codes() -> No
     model = example(max_codes=3)
     diagnoses = [token for token in range(40) if KINDS[token % len(KINDS)] == "diagnosis"]
     with torch.no_grad():
-        many = model(doubled(batch_of([[(0.0, list(range(40)))]]))).logits
-        few = model(doubled(batch_of([[(0.0, diagnoses[-3:])]]))).logits
+        many = model(double(batch_of([[(0.0, list(range(40)))]]))).logits
+        few = model(double(batch_of([[(0.0, diagnoses[-3:])]]))).logits
     torch.testing.assert_close(many, few)
 
 
 def test_without_weight_nothing_is_left_and_near_it_little() -> None:
     model = example()
-    one = doubled(random_batch(5, seed=3))
+    one = double(random_batch(5, seed=3))
     other = replace(one, tokens=(one.tokens + 11) % 40)
     with torch.no_grad():
         empty = [model(x.with_weights(torch.zeros_like(x.values))).logits for x in (one, other)]
@@ -123,11 +120,11 @@ def plain_gct(model: Model, batch: Batch, moved: list[float] | None = None) -> n
             vectors.append(plain_visit(w, weight, count, len(model.layers), moved))
             ago.append(-float(batch.days[stop - 1]))
         scores = [
-            w["context"] @ np.tanh(dense(w, "attention", np.append(v, np.log1p(days))))
+            w["context"] @ np.tanh(linear(w, "attention", np.append(v, np.log1p(days))))
             for v, days in zip(vectors, ago, strict=True)
         ]
         share = softmax(np.array(scores))
-        logits.append(dense(w, "output", sum(a * v for a, v in zip(share, vectors, strict=True))))
+        logits.append(linear(w, "output", sum(a * v for a, v in zip(share, vectors, strict=True))))
     return np.array(logits)
 
 
@@ -172,18 +169,11 @@ def plain_visit(
                     )
         taken = [sum(attention[i, j] * (w[p + "value.weight"] @ x[j]) for j in range(n)) for i in range(n)]
         z = [norm(one + more) for one, more in zip(x, taken, strict=True)]
-        x = [norm(one + dense(w, p + "feed.down", np.maximum(dense(w, p + "feed.up", one), 0))) for one in z]
+        x = [
+            norm(one + linear(w, p + "feed.down", np.maximum(linear(w, p + "feed.up", one), 0))) for one in z
+        ]
     return x[0]
 
 
 def norm(x: np.ndarray) -> np.ndarray:
     return (x - x.mean()) / np.sqrt(x.var() + 1e-12)
-
-
-def dense(w: dict, name: str, x: np.ndarray) -> np.ndarray:
-    return w[f"{name}.weight"] @ x + w[f"{name}.bias"]
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    raised = np.exp(x - x.max())
-    return raised / raised.sum()

@@ -1,6 +1,5 @@
 """GRAM against its authors' code (golden arrays), and its options against their equations in plain loops."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,8 @@ import torch
 
 from attending.batch import Batch, Facts, Ontology
 from attending.models.gram import EXAMPLE, Config, Model
-from histories import batch_of, facts, random_batch
+from histories import batch_of, double, facts, random_batch
+from plain_layers import softmax
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 FACTS = facts(torch.full((40,), -1), torch.full((5,), 0.5))
@@ -151,15 +151,6 @@ def random_model(**options: object) -> Model:
     model = Model(EXAMPLE.model_copy(update=options))
     model.use(FACTS)
     return model.double().eval()
-
-
-def double(batch: Batch) -> Batch:
-    return replace(batch, values=batch.values.double(), days=batch.days.double())
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    raised = np.exp(x - x.max())
-    return raised / raised.sum()
 
 
 def attend(w: dict[str, np.ndarray], name: str, own: np.ndarray, others: list[np.ndarray]) -> np.ndarray:

@@ -9,7 +9,8 @@ import torch
 from attending.batch import Batch
 from attending.models.gru import EXAMPLE, Model
 from histories import batch_of, random_batch
-from plain_loops import exact_batch, gaps_of, gru_step, histories_of, weights_of
+from plain_layers import weights_of
+from plain_loops import exact_batch, gaps_of, gru_step, histories_of
 
 
 def exact_model(**settings: float) -> Model:

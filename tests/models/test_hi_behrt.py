@@ -10,14 +10,9 @@ from attending.batch import Batch
 from attending.errors import ConfigError
 from attending.models import hi_behrt
 from attending.models.hi_behrt import EXAMPLE, Model
-from histories import batch_of, random_batch
-from plain_bert import Weights, encode, linear, norm, weights_of
-from plain_layers import wave
-
-
-def double(batch: Batch) -> Batch:
-    names = ("values", "days", "ages")
-    return replace(batch, **{name: getattr(batch, name).double() for name in names})
+from histories import batch_of, double, random_batch
+from plain_bert import encode, norm
+from plain_layers import Weights, linear, wave, weights_of
 
 
 def test_the_model_matches_its_equations_in_plain_loops() -> None:

@@ -1,6 +1,5 @@
 """HiTANet against its authors' code (golden arrays) and against the paper's equations in plain loops."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from attending.batch import Batch
 from attending.errors import ConfigError
 from attending.models.hitanet import EXAMPLE, Config, Model
-from histories import batch_of, random_batch
+from histories import batch_of, double, random_batch
 from plain_layers import linear, softmax, transformer_layer, wave
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "hitanet.npz"
@@ -76,8 +75,7 @@ def test_the_authors_form_matches_their_own_code() -> None:
 def test_the_papers_form_matches_its_equations_in_plain_loops() -> None:
     torch.manual_seed(0)
     model = Model(EXAMPLE.model_copy(update={"n_layers": 2})).double().eval()
-    batch = random_batch(9, seed=4)
-    batch = replace(batch, values=batch.values.double(), days=batch.days.double())
+    batch = double(random_batch(9, seed=4))
     with torch.no_grad():
         found = model(batch)
     logits, weights = plain_hitanet(model, batch)

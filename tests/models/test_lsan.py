@@ -1,7 +1,5 @@
 """LSAN against its equations in plain loops, and what its two paths see."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,15 +7,14 @@ import torch
 from attending.batch import Batch
 from attending.errors import ConfigError
 from attending.models.lsan import EXAMPLE, Model
-from histories import batch_of, random_batch
+from histories import batch_of, double, random_batch
 from plain_layers import linear, softmax, transformer_layer, wave
 
 
 def test_the_model_matches_its_equations_in_plain_loops() -> None:
     torch.manual_seed(0)
     model = Model(EXAMPLE.model_copy(update={"n_layers": 2, "reach": 2})).double().eval()
-    batch = random_batch(9, seed=4)
-    batch = replace(batch, values=batch.values.double(), days=batch.days.double())
+    batch = double(random_batch(9, seed=4))
     with torch.no_grad():
         found = model(batch)
     logits, visits, tokens = plain_lsan(model, batch)

@@ -9,13 +9,8 @@ from attending.batch import Batch
 from attending.models import mamba
 from attending.models.mamba import EXAMPLE, Model, gaps
 from attending.nn.canonical import canonical
-from histories import batch_of, random_batch
+from histories import batch_of, double, random_batch
 from plain_layers import linear
-
-
-def double(batch: Batch) -> Batch:
-    parts = {name: getattr(batch, name).double() for name in ("values", "days", "ages")}
-    return replace(batch, **parts)
 
 
 def test_the_model_matches_its_equations_one_event_at_a_time() -> None:

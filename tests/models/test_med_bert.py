@@ -10,13 +10,9 @@ from torch.nn.functional import cross_entropy
 from attending.batch import Batch
 from attending.models import med_bert
 from attending.models.med_bert import EXAMPLE, Model, long_stay
-from histories import batch_of, random_batch
-from plain_bert import code_head, encode, linear, norm, weights_of
-
-
-def double(batch: Batch) -> Batch:
-    names = ("values", "days", "ages")
-    return replace(batch, **{name: getattr(batch, name).double() for name in names})
+from histories import batch_of, double, random_batch
+from plain_bert import code_head, encode, norm
+from plain_layers import linear, weights_of
 
 
 def test_the_model_matches_its_equations_in_plain_loops() -> None:

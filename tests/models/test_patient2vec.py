@@ -7,7 +7,8 @@ import torch
 from attending.batch import Batch
 from attending.models.patient2vec import EXAMPLE, Model
 from histories import batch_of, random_batch
-from plain_loops import both_ways_gru, exact_batch, histories_of, softmax, weights_of
+from plain_layers import softmax, weights_of
+from plain_loops import both_ways_gru, exact_batch, histories_of
 
 
 def exact_model() -> Model:

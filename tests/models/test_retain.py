@@ -1,6 +1,5 @@
 """RETAIN against its authors' code (golden arrays) and against the paper's equations in plain loops."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from attending.batch import Batch
 from attending.models import retain
 from attending.models.retain import EXAMPLE, Config, Model
-from histories import batch_of, random_batch
+from histories import batch_of, double, random_batch
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -51,7 +50,7 @@ def golden(time: bool) -> tuple[Model, Batch, dict[str, np.ndarray]]:
         for patient, length in enumerate(arrays["L"])
     ]
     batch = batch_of(histories)
-    return model, replace(batch, values=batch.values.double(), days=batch.days.double()), arrays
+    return model, double(batch), arrays
 
 
 @pytest.mark.parametrize("time", [False, True])
@@ -80,8 +79,7 @@ def test_the_authors_gradients_match_too() -> None:
 def test_the_papers_form_matches_its_equations_in_plain_loops() -> None:
     torch.manual_seed(0)
     model = Model(EXAMPLE).double().eval()
-    batch = random_batch(9, seed=4)
-    batch = replace(batch, values=batch.values.double(), days=batch.days.double())
+    batch = double(random_batch(9, seed=4))
     with torch.no_grad():
         found = model(batch).logits.numpy()
     np.testing.assert_allclose(found, plain_retain(model, batch), atol=1e-10)

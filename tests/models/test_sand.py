@@ -1,7 +1,5 @@
 """SAnD against its equations in plain loops."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,7 @@ import torch
 from attending.batch import Batch
 from attending.errors import ConfigError
 from attending.models.sand import EXAMPLE, Model, interpolation
-from histories import batch_of, random_batch
+from histories import batch_of, double, random_batch
 from plain_layers import linear, transformer_layer, wave
 
 
@@ -18,8 +16,7 @@ def test_the_model_matches_its_equations_in_plain_loops() -> None:
     torch.manual_seed(0)
     model = Model(EXAMPLE).double().eval()
     torch.nn.init.normal_(model.embed.value)
-    batch = random_batch(9, seed=4, max_visits=9)
-    batch = replace(batch, values=batch.values.double())
+    batch = double(random_batch(9, seed=4, max_visits=9))
     # slots are weighed in float32
     np.testing.assert_allclose(model(batch).logits.numpy(), plain_sand(model, batch), atol=1e-6)
 

@@ -1,6 +1,5 @@
 """Sherbet against its authors' code (golden arrays), and its two parts more against their equations in plain loops."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ from scipy.optimize import least_squares
 from attending.batch import Batch, Ontology
 from attending.models.sherbet import EXAMPLE, Config, Model, _levels
 from attending.nn.hyperbolic import place_concepts
-from histories import batch_of, facts, random_batch
+from histories import batch_of, double, facts, random_batch
+from plain_layers import softmax, weights_of
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 FACTS = facts(torch.full((40,), -1), torch.full((5,), 0.5))
@@ -179,19 +179,6 @@ def random_model() -> Model:
     for parameter in model.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     return model.double().eval()
-
-
-def double(batch: Batch) -> Batch:
-    return replace(batch, values=batch.values.double(), days=batch.days.double())
-
-
-def weights_of(model: Model) -> dict[str, np.ndarray]:
-    return {name: value.numpy() for name, value in model.state_dict().items()}
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    raised = np.exp(x - x.max())
-    return raised / raised.sum()
 
 
 def plain_codes(w: dict[str, np.ndarray]) -> np.ndarray:

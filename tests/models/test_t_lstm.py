@@ -12,7 +12,8 @@ from attending.models.t_lstm import EXAMPLE, Model
 from attending.nn.packed import run
 from attending.nn.time import log_decay
 from histories import batch_of
-from plain_loops import exact_batch, gaps_of, histories_of, sigmoid, weights_of
+from plain_layers import sigmoid, weights_of
+from plain_loops import exact_batch, gaps_of, histories_of
 
 
 def exact_model() -> Model:

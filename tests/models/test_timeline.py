@@ -9,7 +9,8 @@ import torch
 from attending.batch import Batch
 from attending.models.timeline import EXAMPLE, Model
 from histories import batch_of
-from plain_loops import both_ways_lstm, exact_batch, histories_of, sigmoid, softmax, weights_of
+from plain_layers import sigmoid, softmax, weights_of
+from plain_loops import both_ways_lstm, exact_batch, histories_of
 
 
 def exact_model() -> Model:

@@ -10,7 +10,7 @@ from attending.batch import Batch
 from attending.errors import ConfigError
 from attending.models.transform_ehr import EXAMPLE, Model, before
 from attending.nn.time import rotary_frequencies
-from histories import batch_of, random_batch
+from histories import batch_of, double, random_batch
 from plain_layers import linear, normal, softmax, transformer_layer
 
 HISTORIES = [
@@ -19,11 +19,6 @@ HISTORIES = [
     [(5.0, [9])],
     [],
 ]
-
-
-def double(batch: Batch) -> Batch:
-    parts = {name: getattr(batch, name).double() for name in ("values", "days", "ages")}
-    return replace(batch, **parts)
 
 
 def test_the_model_matches_its_equations_in_plain_loops() -> None:

@@ -1,7 +1,5 @@
 """The transformer: what goes into its layers and what is read from them, in plain loops; layers have their own test."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,7 @@ from attending.batch import Batch
 from attending.errors import ConfigError
 from attending.models.transformer import EXAMPLE, FADING_DAYS, VISITS_TOLD_APART, Config, Model
 from attending.nn.attention import layout
-from histories import batch_of, random_batch
+from histories import batch_of, double, random_batch
 
 
 def made() -> Model:
@@ -19,10 +17,6 @@ def made() -> Model:
     for parameter in model.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     return model.double().eval()
-
-
-def double(batch: Batch) -> Batch:
-    return replace(batch, values=batch.values.double(), days=batch.days.double(), ages=batch.ages.double())
 
 
 def plain(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
