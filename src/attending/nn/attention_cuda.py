@@ -49,7 +49,8 @@ def flex(
     """Return the attention that a mask allows, less `slope · |days between|`."""
     score = None if fading is None else faded(*fading)
     sides = (one.transpose(0, 1)[None] for one in (query, key, value))
-    run = _compiled(flex_attention) if query.is_cuda else flex_attention
+    plain: Any = flex_attention
+    run = _compiled(plain) if query.is_cuda else plain
     mixed: Tensor = run(*sides, score_mod=score, block_mask=mask)
     return mixed[0].transpose(0, 1)
 
