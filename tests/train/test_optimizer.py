@@ -58,6 +58,17 @@ def test_every_model_can_be_scaled_from_the_width_of_small(name: str) -> None:
     assert set(factors(build_model(name, small), small, 64, config.n_outcomes).values()) <= {1.0}
 
 
+@pytest.mark.parametrize("name", registry.names("models"))
+def test_heads_that_do_not_divide_the_rate_width_share_the_nearest_that_they_do(name: str) -> None:
+    module = registry.load("models", name)
+    if "n_heads" not in module.Config.model_fields:
+        return
+    widths = {key: 96 for key in module.Config.model_fields if key.startswith("width")}
+    config = module.EXAMPLE.model_copy(update=widths | {"n_heads": 6})
+    found = factors(build_model(name, config), config, 64, config.n_outcomes)
+    assert min(found.values()) == pytest.approx(60 / 96, abs=0.05)
+
+
 def test_nothing_is_scaled_unless_asked() -> None:
     assert factors(model_of(GRU), GRU, 0, 5) == {}
 

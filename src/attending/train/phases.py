@@ -54,9 +54,14 @@ def forget(folder: Path) -> None:
 
 
 def factors(model: Model, settings: Settings, width: int, n_outcomes: int) -> dict[str, float]:
-    """Return what scales the learning rate of each parameter, for a rate chosen at `width`; 0 scales nothing."""
+    """Return what scales the learning rate of each parameter, for a rate chosen at `width`; 0 scales nothing.
+
+    Where there are heads, `width` is taken as the nearest that they can share, the nearest multiple of twice as many.
+    """
     if not width:
         return {}
+    if n_heads := getattr(settings, "n_heads", 0):
+        width = max(round(width / (2 * n_heads)), 1) * 2 * n_heads
     widths = {name: width for name in type(settings).model_fields if name.startswith("width")}
     with torch.random.fork_rng(devices=[]):
         base = type(model)(settings.model_copy(update=widths))
