@@ -16,6 +16,7 @@ import torch
 
 from attending.checkpoint import digest, load_tensors
 from attending.errors import ModelError
+from attending.train.learner import Learner
 from attending.train.loop import Run
 from attending.train.optimizer import schedule
 from attending.train.phases import learn
@@ -102,6 +103,24 @@ def interrupt_after(n_steps: int, run: Run, folder: Path | None = None) -> None:
             learn(run, "model")
 
 
+def test_an_epoch_is_told_once_though_the_run_is_killed_before_it_is_saved(tmp_path) -> None:
+    whole = run_in(tmp_path / "whole", epochs=2)
+    whole.go("training")
+    save = Run._save
+
+    def stop(self: Run, learner, at: Position, best, log) -> None:
+        if at.epoch and not at.batch:
+            raise KeyboardInterrupt
+        save(self, learner, at, best, log)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "_save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_in(tmp_path / "cut", epochs=2).go("training")
+    run_in(tmp_path / "cut", epochs=2).go("training")
+    assert (tmp_path / "cut" / "train.jsonl").read_text() == (tmp_path / "whole" / "train.jsonl").read_text()
+
+
 def test_a_damaged_state_falls_back_to_the_one_before(tmp_path) -> None:
     whole = run_in(tmp_path / "whole")
     whole.go("training")
@@ -156,10 +175,23 @@ def test_the_average_is_what_is_measured_and_kept(tmp_path) -> None:
     torch.testing.assert_close(run.model.output.weight, average)
 
 
-def test_the_average_has_the_statistics_of_the_weights_it_follows(tmp_path) -> None:
-    averaged = run_in(tmp_path, epochs=1, ema=0.9, model="normed")
-    averaged.go("training")
-    assert int(averaged.model.norm.num_batches_tracked) == len(logged(tmp_path, "loss"))
+def test_the_average_averages_statistics_as_it_does_weights(tmp_path) -> None:
+    run = run_in(tmp_path, epochs=1, ema=0.9, model="normed")
+    average, seen = run.model.norm.running_mean.clone(), []
+    follow = Learner.follow
+
+    def note(self: Learner, step: int) -> None:
+        seen.append(self.plain.model.norm.running_mean.clone())
+        follow(self, step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Learner, "follow", note)
+        run.go("training")
+    for step, one in enumerate(seen):
+        kept = min(0.9, (1 + step) / (10 + step))
+        average = kept * average + (1 - kept) * one
+    torch.testing.assert_close(run.model.norm.running_mean, average)
+    assert int(run.model.norm.num_batches_tracked) == len(seen), "what is counted is taken over"
 
 
 def test_the_penalty_is_trained_on_and_not_measured(tmp_path) -> None:

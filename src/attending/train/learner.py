@@ -55,12 +55,11 @@ class Learner:
 
     @torch.no_grad()
     def follow(self, step: int) -> None:
-        """Let the average follow the weights, quickly in the first steps."""
+        """Let the average follow the weights, and the statistics of norms, quickly in the first steps."""
         if self.average is None:
             return
         kept = min(self.config.ema, (1 + step) / (10 + step))
-        ours = [own(parameter) for parameter in self.average.parameters()]
-        torch._foreach_lerp_(ours, [own(parameter) for parameter in self.parameters], 1 - kept)
+        torch._foreach_lerp_(_averaged(self.average), _averaged(self.objective), 1 - kept)
 
     @torch.no_grad()
     def measured(self) -> Objective:
@@ -68,8 +67,10 @@ class Learner:
         found = self.objective
         if self.average is not None:
             found = self.average
-            for ours, theirs in zip(found.buffers(), self.objective.buffers(), strict=True):
-                ours.copy_(theirs)  # what is counted in training, such as the statistics of a batch norm
+            theirs = dict(self.objective.named_buffers())
+            for name, ours in found.named_buffers():
+                if not _is_statistic(name):
+                    ours.copy_(theirs[name])  # what is counted in training
         if self.plain is not self.objective:
             self.plain.to(self.team.device)
             fill(self.plain.model.state_dict(), weights_of(found.model))
@@ -98,6 +99,17 @@ class Learner:
             state.setdefault(int(number), {})[key] = parted(tensor, of_parameter) if tensor.ndim else tensor
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _averaged(module: nn.Module) -> list[Tensor]:
+    """Return this process's part of what is averaged: weights, and the statistics of norms."""
+    statistics = (buffer for name, buffer in module.named_buffers() if _is_statistic(name))
+    return [own(tensor) for tensor in (*module.parameters(), *statistics)]
+
+
+def _is_statistic(name: str) -> bool:
+    """Say whether a buffer holds the running mean or variance of a norm, which torch names so."""
+    return name.rpartition(".")[2].startswith("running_")
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:

@@ -158,7 +158,7 @@ class Run:
             tensors, at = found
             learner.restore(tensors)
             best = below(tensors, "best")
-        log.cut(at.step)
+        log.cut(at)
         return at, best
 
     def _save(self, learner: Learner, at: Position, best: dict[str, Tensor], log: Log) -> None:

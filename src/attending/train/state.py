@@ -111,11 +111,11 @@ class Log:
         """Append a line of an epoch."""
         self._append([facts])
 
-    def cut(self, step: int) -> None:
+    def cut(self, at: Position) -> None:
         """Drop what was logged after the state that the run resumes from."""
         if self.path is None:
             return
-        kept = [line for line in _lines(self.path) if _logged_before(line, step)]
+        kept = [line for line in _lines(self.path) if _logged_before(line, at)]
         write_atomic(self.path, lambda temporary: temporary.write_text("".join(kept), encoding="utf-8"))
 
     def _append(self, lines: list[dict[str, int | float]]) -> None:
@@ -129,9 +129,9 @@ def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
 
 
-def _logged_before(line: str, step: int) -> bool:
+def _logged_before(line: str, at: Position) -> bool:
     try:
         facts = json.loads(line)
     except ValueError:
         return False
-    return bool(facts["step"] < step or ("tuning_loss" in facts and facts["step"] <= step))
+    return bool(facts["epoch"] < at.epoch if "epoch" in facts else facts["step"] < at.step)
