@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from attending import config as settings
+from attending import registry
 from attending.audit.config import Config as AuditConfig
 from attending.config import Component, Settings
 from attending.data.batches import Config as BatchConfig
@@ -14,6 +15,7 @@ from attending.evaluate.config import Config as EvaluateConfig
 from attending.report.settings import ReportConfig
 from attending.simulate.config import Config as SimulateConfig
 from attending.stages.explain import Config as ExplainConfig
+from attending.stages import search as searched
 from attending.stages.search import Config as SearchConfig
 from attending.tokens.vocabulary import Config as TokenConfig
 from attending.train.loop import Config as TrainConfig
@@ -136,6 +138,10 @@ def check(config: StudyConfig) -> None:
         if name not in names:
             raise ConfigError(f"{where} has no model '{name}' to train{nearest(name, names)}")
         training(config, name)
+    if config.search is not None:
+        for one in (*config.baselines, *config.models):
+            if not registry.load("models", one.name).Model.fits:
+                searched.check(config.search.space, one, training(config, one.name))
     for explained in config.explain:
         explained.explainer.config("explain", where)
         if explained.model not in names:

@@ -118,7 +118,7 @@ def test_a_long_visit_is_cut_into_steps_counted_back_from_the_prediction(store_w
     whole = assemble(store, samples, positions, 512)
     steps = assemble(store, samples, positions, 512, step_hours=24.0 * 400)
     assert torch.equal(whole.tokens, steps.tokens)
-    age_in_steps = np.floor(steps.days.numpy() / 400)
+    age_in_steps = np.ceil(steps.days.numpy() / 400)
     same_step = steps.visit_of_token.numpy()
     for step in range(steps.n_visits):
         assert len(np.unique(age_in_steps[same_step == step])) == 1

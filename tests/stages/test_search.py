@@ -8,7 +8,7 @@ import yaml
 
 from attending.config import Component
 from attending.data import batches
-from attending.errors import ConfigError
+from attending.errors import ConfigError, ModelError
 from attending.pipeline import Study
 from attending.stages import search as stage
 from attending.stages.search import Config, Range, applied, default_space, laid_over, read_best, search
@@ -78,7 +78,7 @@ def test_a_search_that_is_killed_ends_as_one_that_is_not(
     with pytest.raises(KeyboardInterrupt):
         run(study, tmp_path / "killed")
     again = run(study, tmp_path / "killed")
-    assert len(calls) == 5, "the third trial was taken up again, the first two were not"
+    assert len(calls) == 3 + 4, "all are asked again; the first two are up to date"
     assert (again / "best.yaml").read_text() == (whole / "best.yaml").read_text()
     assert pl.read_parquet(again / "trials.parquet").equals(pl.read_parquet(whole / "trials.parquet"))
 
@@ -89,6 +89,49 @@ def test_a_search_that_is_up_to_date_trains_nothing(
     out = run(study, tmp_path / "whole", trials=1)
     monkeypatch.setattr(stage, "train", None)
     assert run(study, out, trials=1) == out
+
+
+def test_a_trial_that_comes_apart_is_the_worst_and_no_more(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained, calls = stage.train, []
+
+    def sometimes(*arguments: object, **options: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise ModelError("the training loss is not finite")
+        return trained(*arguments, **options)
+
+    monkeypatch.setattr(stage, "train", sometimes)
+    out = run(study, tmp_path / "whole")
+    table = pl.read_parquet(out / "trials.parquet")
+    assert table["tuning_loss"].is_infinite().to_list() == [False, False, False, True]
+    assert read_best(out).tuning_loss == table["tuning_loss"].min()
+    monkeypatch.setattr(stage, "train", lambda *_, **__: (_ for _ in ()).throw(ModelError("not finite")))
+    with pytest.raises(ModelError, match="lower learning rates"):
+        run(study, tmp_path / "nothing")
+
+
+def test_whole_numbers_are_tried_where_a_setting_is_one(study: Study, tmp_path: Path) -> None:
+    space = {"model.width": Range(low=4, high=12), "train.epochs": Range(low=1, high=2)}
+    out = run(study, tmp_path / "whole", trials=2, space=space)
+    assert all(isinstance(one, int) for one in read_best(out).model.values())
+
+
+def test_a_study_whose_search_is_misspelt_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean"):
+        Study(
+            name="misspelt",
+            output=tmp_path,
+            simulate={"n_subjects": 250},
+            models=["gru"],
+            search={"space": {"train.learningrate": [0.1]}},
+        )
+
+
+def test_only_sizes_that_fit_the_other_settings_are_tried() -> None:
+    assert "model.size" not in default_space(Component(name="hitanet", strict="authors"))
+    assert default_space(Component(name="hitanet"))["model.size"] == ["tiny", "small", "medium"]
 
 
 def test_a_study_trains_with_what_its_search_found(study: Study) -> None:
@@ -116,6 +159,8 @@ def test_a_size_replaces_the_widths_beside_it() -> None:
 @pytest.mark.parametrize(
     ("space", "message"),
     [
+        ({"model.size": ["tinny"]}, "tinny|size"),
+        ({"model.width": Range(low=-4, high=8)}, "width|invalid|negative"),
         ({"train.learningrate": [0.1]}, "did you mean 'train.learning_rate'"),
         ({"model.heads": [1]}, "no setting"),
         ({"train.learning_rate": Range(low=0, high=1, log=True)}, "low < high"),

@@ -75,5 +75,6 @@ def _predicted(model: Model, store: TokenStore, samples: Samples, evidence: Evid
     """Yield the predictions of the samples, a batch at a time, in their order."""
     order = np.argsort(samples.frame[SUBJECT_ID].to_numpy(), kind="stable")
     for first in range(0, len(order), BATCH):
-        batch = assemble(store, samples, order[first : first + BATCH], evidence.batches.max_tokens)
+        positions, settings = order[first : first + BATCH], evidence.batches
+        batch = assemble(store, samples, positions, settings.max_tokens, step_hours=settings.step_hours)
         yield model.predicted(batch, evidence.target).numpy()

@@ -115,7 +115,7 @@ def assemble(
     elapsed = second - samples.moment[positions][subject]
     new_visit = first_of_subject | _changes(visit)
     if step_hours:
-        new_visit |= _changes(np.floor(elapsed / (step_hours * SECONDS_AN_HOUR)))
+        new_visit |= _changes(np.ceil(elapsed / (step_hours * SECONDS_AN_HOUR)))
     visit_starts = np.flatnonzero(new_visit)
     visits_each = np.bincount(subject[visit_starts], minlength=len(positions))
     birth = store.birth[row][subject]

@@ -36,9 +36,10 @@ class ModelConfig(Settings):
     @classmethod
     def _dial(cls, values: object) -> object:
         """Set what the size says, unless it is set by hand."""
-        if not isinstance(values, dict) or values.get("size", "") not in SIZES:
+        size = values.get("size") if isinstance(values, dict) else None
+        if not isinstance(values, dict) or not isinstance(size, str) or size not in SIZES:
             return values
-        said = SIZES[values["size"]]
+        said = SIZES[size]
         chosen = {
             name: said["width" if name.startswith("width") else name]
             for name in cls.model_fields

@@ -1,34 +1,34 @@
 """Labels + tokens → settings that the tuning split likes best: a search over a model's and its training's settings.
 
-Every trial is an ordinary model artifact, so a search that is killed goes on where it was, inside the trial that it was
-in. What a trial tries depends on the trials before it and on the seed, and on nothing else. The measure is the best
-tuning loss; held-out subjects take no part.
+Every trial is an ordinary model artifact, and what it tries depends on the trials before it and on the seed alone. So a
+search that was killed asks the same again, finds the trials that are done, and goes on inside the one that it was in.
+The measure is the best tuning loss; held-out subjects take no part.
 """
 
+import math
+import os
 import shutil
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 from pydantic import Field
 
 from attending import registry
 from attending.artifact import Manifest, Recipe, Writer, is_current, read_manifest, write_atomic, writing
+from attending.checkpoint import build_model
 from attending.config import Component, Settings, build
 from attending.data import batches
 from attending.errors import ConfigError, ModelError, nearest
-from attending.progress import track
+from attending.progress import say, track
 from attending.stages.train import train
 from attending.train import loop
 
-if TYPE_CHECKING:
-    import optuna
-
 INSTALL = "pip install 'attending[search]'"
 KIND = "search"
-JOURNAL = "journal.jsonl"
 TRIALS_FILE = "trials.parquet"
 BEST_FILE = "best.yaml"
 TRIALS, MODEL = "trials", "model"
@@ -96,22 +96,22 @@ def search(
     if is_current(out, recipe):
         return read_manifest(out, KIND)
     with writing(out, recipe) as writer:
-        trials = _Trials(writer.path, space, seed)
+        trials = _Trials(space, integers(model), seed)
         for number in track(range(config.trials), f"searching settings of {model.name}"):
-            if number in trials.losses():
-                continue
             values = trials.ask(number)
-            manifest = train(
+            trial = partial(
+                train,
                 tokens,
                 labels,
-                writer.path / TRIALS / f"{number:03d}",
+                _folder(writer.path, number),
                 model=laid_over(model, values),
                 config=_trained_by(training, values),
                 batching=batching,
                 seed=seed,
             )
-            trials.tell(number, manifest.counts["tuning_loss"])
+            trials.tell(_tuning_loss(trial))
         _close(writer, trials)
+    shutil.rmtree(out / TRIALS, ignore_errors=True)
     return read_manifest(out, KIND)
 
 
@@ -141,15 +141,20 @@ def default_space(model: Component) -> dict[str, Range | list[Any]]:
         "train.weight_decay": Range(low=1e-3, high=0.3, log=True),
     }
     fields = module.Config.model_fields
-    if "width" in fields:
-        space["model.size"] = ["tiny", "small", "medium"]
+    sizes = [size for size in ("tiny", "small", "medium") if _fits(model, {"model.size": size})]
+    if "width" in fields and len(sizes) > 1:
+        space["model.size"] = sizes
     if "dropout" in fields:
         space["model.dropout"] = [0.0, 0.1, 0.3]
     return space
 
 
-def check(space: dict[str, Range | list[Any]], model: Component, training: loop.Config) -> None:
-    """Fail on a setting that does not exist before any work is done."""
+def check(space: Mapping[str, Range | list[Any]], model: Component, training: loop.Config) -> None:
+    """Fail on a setting that does not exist, or a value that it cannot have, before any work is done.
+
+    Raises:
+        ConfigError: naming what the space says.
+    """
     known = {
         "model": list(type(model.config("models")).model_fields),
         "train": list(type(training).model_fields),
@@ -159,14 +164,50 @@ def check(space: dict[str, Range | list[Any]], model: Component, training: loop.
         if section not in SECTIONS or name not in known[section]:
             names = [f"{one}.{field}" for one in SECTIONS for field in known[one]]
             raise ConfigError(f"the search names '{key}', which is no setting{nearest(key, names)}")
-        if isinstance(values, Range) and not (
-            0 < values.low < values.high or (values.low < values.high and not values.log)
-        ):
-            raise ConfigError(f"expected low < high, both above 0 on a log scale, for '{key}' of the search")
-        if not values:
+        if isinstance(values, Range):
+            if values.low >= values.high or (values.log and values.low <= 0):
+                raise ConfigError(
+                    f"expected low < high, both above 0 on a log scale, for '{key}' of the search"
+                )
+            ends = [int(one) if key in integers(model) else one for one in (values.low, values.high)]
+        elif not values:
             raise ConfigError(
                 f"expected something to choose from for '{key}' of the search; got an empty list"
             )
+        for one in ends if isinstance(values, Range) else values:
+            _trained_by(training, {key: one})
+            _built(laid_over(model, {key: one}))
+
+
+def integers(model: Component) -> frozenset[str]:
+    """Return the settings of the model and of training that are whole numbers."""
+    classes: dict[str, type[Settings]] = {"model": type(model.config("models")), "train": loop.Config}
+    return frozenset(
+        f"{section}.{name}"
+        for section, of in classes.items()
+        for name, field in of.model_fields.items()
+        if field.annotation is int
+    )
+
+
+def _built(model: Component) -> None:
+    """Build the model for a vocabulary of a few tokens: what does not fit together says so."""
+    settings = model.config("models")
+    sizes = {"n_tokens": 2, "n_outcomes": 1, "n_concepts": 3}
+    known = type(settings).model_fields
+    settings = settings.model_copy(update={key: size for key, size in sizes.items() if key in known})
+    try:
+        build_model(model.name, settings)
+    except (RuntimeError, ValueError, ArithmeticError) as error:
+        raise ConfigError(f"the search would try settings that '{model.name}' cannot have: {error}") from None
+
+
+def _fits(model: Component, values: dict[str, Any]) -> bool:
+    try:
+        _built(laid_over(model, values))
+    except ConfigError:
+        return False
+    return True
 
 
 def laid_over(model: Component, values: dict[str, Any]) -> Component:
@@ -183,53 +224,50 @@ def _trained_by(training: loop.Config, values: dict[str, Any]) -> loop.Config:
     return build(loop.Config, training.to_dict() | own, where="the search")
 
 
+def _tuning_loss(trial: Callable[[], Manifest]) -> float:
+    """Return the tuning loss of a trial; without bound where it came apart."""
+    try:
+        return float(trial().counts["tuning_loss"])
+    except ModelError as error:
+        say(f"a trial came to nothing: {error}")
+        return math.inf
+
+
 class _Trials:
-    """The trials so far, in Optuna's journal: one line for each thing that happens, read again after a kill."""
+    """What was tried, and what is to be tried next: a function of the trials before it and of the seed alone.
 
-    def __init__(self, folder: Path, space: dict[str, Range | list[Any]], seed: int) -> None:
-        optuna = _optuna()
-        backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
-        self.study = optuna.create_study(
-            study_name=KIND,
-            storage=optuna.storages.JournalStorage(backend),
-            direction="minimize",
-            load_if_exists=True,
-        )
-        self.space, self.seed = space, seed
+    Nothing of it is written down: a search that goes on asks the same again, and finds the trials that are done.
+    """
 
-    def losses(self) -> dict[int, float]:
-        """Return the tuning loss of each trial that is done."""
-        return {one.number: float(one.value) for one in self.study.trials if one.value is not None}
+    def __init__(self, space: Mapping[str, Range | list[Any]], whole: frozenset[str], seed: int) -> None:
+        made = _optuna().distributions
+        self.study = _optuna().create_study(direction="minimize")
+        self.seed = seed
+        self.distributions = {
+            key: made.CategoricalDistribution(one)
+            if isinstance(one, list)
+            else made.IntDistribution(int(one.low), int(one.high), log=one.log)
+            if key in whole
+            else made.FloatDistribution(one.low, one.high, log=one.log)
+            for key, one in space.items()
+        }
 
     def ask(self, number: int) -> dict[str, Any]:
-        """Return what a trial tries; one that was interrupted tries the same again."""
-        started = [one for one in self.study.trials if one.number == number]
-        if started:
-            return dict(started[0].params)
-        # A sampler of its own for each trial: what it draws depends on the trials before and the seed alone.
-        self.study.sampler = _optuna().samplers.TPESampler(
-            seed=self.seed * 1_000_003 + number, n_startup_trials=4
-        )
-        return dict(self.study.ask(self._distributions()).params)
+        """Return what the trial of this number tries."""
+        seed = self.seed * 1_000_003 + number
+        self.study.sampler = _optuna().samplers.TPESampler(seed=seed, n_startup_trials=4)
+        self.trial = self.study.ask(self.distributions)
+        return dict(self.trial.params)
 
-    def tell(self, number: int, loss: float) -> None:
-        """Note the tuning loss of a trial."""
-        self.study.tell(number, loss)
+    def tell(self, loss: float) -> None:
+        """Note the tuning loss of the trial that was asked for last."""
+        self.study.tell(self.trial, loss)
 
     def table(self) -> pl.DataFrame:
         """Return a row a trial: its number, its tuning loss, and what it tried."""
         return pl.DataFrame(
             [{"trial": one.number, "tuning_loss": one.value} | one.params for one in self.study.trials]
         )
-
-    def _distributions(self) -> dict[str, "optuna.distributions.BaseDistribution"]:
-        made = _optuna().distributions
-        return {
-            key: made.FloatDistribution(one.low, one.high, log=one.log)
-            if isinstance(one, Range)
-            else made.CategoricalDistribution(one)
-            for key, one in self.space.items()
-        }
 
 
 def _optuna() -> ModuleType:
@@ -246,6 +284,8 @@ def _close(writer: Writer, trials: _Trials) -> None:
     table = trials.table().sort("tuning_loss", "trial")
     write_atomic(writer.path / TRIALS_FILE, table.write_parquet)
     first = table.row(0, named=True)
+    if not math.isfinite(first["tuning_loss"]):
+        raise ModelError("no trial of the search came to an end: search lower learning rates")
     best = Best(
         model={key.removeprefix("model."): one for key, one in first.items() if key.startswith("model.")},
         train={key.removeprefix("train."): one for key, one in first.items() if key.startswith("train.")},
@@ -253,14 +293,17 @@ def _close(writer: Writer, trials: _Trials) -> None:
     )
     text = best.to_yaml()
     write_atomic(writer.path / BEST_FILE, partial(_write_text, text=text))
-    if not (writer.path / MODEL).exists():
-        (writer.path / TRIALS / f"{first['trial']:03d}").rename(writer.path / MODEL)
-    shutil.rmtree(writer.path / TRIALS, ignore_errors=True)
+    shutil.rmtree(writer.path / MODEL, ignore_errors=True)
+    shutil.copytree(_folder(writer.path, first["trial"]), writer.path / MODEL, copy_function=os.link)
     writer.counts = {
         "trials": table.height,
         "best_trial": first["trial"],
         "tuning_loss": first["tuning_loss"],
     }
+
+
+def _folder(search: Path, number: int) -> Path:
+    return search / TRIALS / f"{number:03d}"
 
 
 def _write_text(path: Path, text: str) -> None:
