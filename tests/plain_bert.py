@@ -1,10 +1,28 @@
 """BERT's encoder in plain loops over NumPy arrays, one history at a time: the oracle of its family's models."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+import torch
+from torch import nn
 
+from attending.batch import Batch
+from histories import double, random_batch
 from plain_layers import Weights, linear, normal, softmax
+
+
+def assert_matches(
+    model: nn.Module, plain: Callable[[nn.Module, Batch], tuple[np.ndarray, np.ndarray]]
+) -> None:
+    """Compare a model with its restatement, on weighted tokens; attention, softmax of float32, only to 1e-6."""
+    model, batch = model.double().eval(), double(random_batch(6, seed=4))
+    batch = batch.with_weights(torch.rand(len(batch.tokens)).double())
+    with torch.no_grad():
+        output = model(batch)
+    logits, attention = plain(model, batch)
+    np.testing.assert_allclose(output.logits.numpy(), logits, atol=1e-10)
+    np.testing.assert_allclose(output.token_attention.numpy(), attention, atol=1e-6)
 
 
 def norm(w: Weights, name: str, x: np.ndarray) -> np.ndarray:

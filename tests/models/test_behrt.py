@@ -10,7 +10,7 @@ from attending.batch import Batch
 from attending.errors import ConfigError
 from attending.models.behrt import EXAMPLE, Config, Model, Sentence
 from histories import batch_of, double, random_batch
-from plain_bert import code_head, encode, gaze, norm
+from plain_bert import assert_matches, code_head, encode, gaze, norm
 from plain_layers import linear, wave, weights_of
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "behrt_mlm.npz"
@@ -86,14 +86,7 @@ def test_the_authors_form_matches_their_own_code() -> None:
 @pytest.mark.parametrize("strict", ["paper", "authors"])
 def test_the_papers_form_matches_its_equations_in_plain_loops(strict: str) -> None:
     torch.manual_seed(0)
-    model = Model(EXAMPLE.model_copy(update={"strict": strict})).double().eval()
-    batch = double(random_batch(6, seed=4))
-    batch = batch.with_weights(torch.rand(len(batch.tokens)).double())
-    with torch.no_grad():
-        output = model(batch)
-    logits, attention = plain_behrt(model, batch)
-    np.testing.assert_allclose(output.logits.numpy(), logits, atol=1e-10)
-    np.testing.assert_allclose(output.token_attention.numpy(), attention, atol=1e-6)
+    assert_matches(Model(EXAMPLE.model_copy(update={"strict": strict})), plain_behrt)
 
 
 def plain_behrt(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray]:

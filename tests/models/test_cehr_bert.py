@@ -6,8 +6,8 @@ import torch
 
 from attending.batch import Batch
 from attending.models.cehr_bert import EXAMPLE, Model, time_token
-from histories import batch_of, double, random_batch
-from plain_bert import encode, norm
+from histories import batch_of
+from plain_bert import assert_matches, encode, norm
 from plain_layers import Weights, linear, weights_of
 
 MASK, VISIT_START, VISIT_END, FIRST_TIME = 40, 41, 42, 43
@@ -16,14 +16,7 @@ TIMES = ["W0", "W1", "W2", "W3", *(f"M{month}" for month in range(1, 12)), "LT"]
 
 def test_the_model_matches_its_equations_in_plain_loops() -> None:
     torch.manual_seed(0)
-    model = Model(EXAMPLE).double().eval()
-    batch = double(random_batch(6, seed=4))
-    batch = batch.with_weights(torch.rand(len(batch.tokens)).double())
-    with torch.no_grad():
-        output = model(batch)
-    logits, attention = plain_cehr_bert(model, batch)
-    np.testing.assert_allclose(output.logits.numpy(), logits, atol=1e-10)
-    np.testing.assert_allclose(output.token_attention.numpy(), attention, atol=1e-6)
+    assert_matches(Model(EXAMPLE), plain_cehr_bert)
 
 
 def plain_cehr_bert(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray]:

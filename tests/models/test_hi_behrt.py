@@ -11,20 +11,13 @@ from attending.errors import ConfigError
 from attending.models import hi_behrt
 from attending.models.hi_behrt import EXAMPLE, Model
 from histories import batch_of, double, random_batch
-from plain_bert import encode, norm
+from plain_bert import assert_matches, encode, norm
 from plain_layers import Weights, linear, wave, weights_of
 
 
 def test_the_model_matches_its_equations_in_plain_loops() -> None:
     torch.manual_seed(0)
-    model = Model(EXAMPLE).double().eval()
-    batch = double(random_batch(6, seed=4))
-    batch = batch.with_weights(torch.rand(len(batch.tokens)).double())
-    with torch.no_grad():
-        output = model(batch)
-    logits, attention = plain_hi_behrt(model, batch)
-    np.testing.assert_allclose(output.logits.numpy(), logits, atol=1e-10)
-    np.testing.assert_allclose(output.token_attention.numpy(), attention, atol=1e-6)
+    assert_matches(Model(EXAMPLE), plain_hi_behrt)
 
 
 def plain_hi_behrt(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray]:

@@ -11,20 +11,13 @@ from attending.batch import Batch
 from attending.models import med_bert
 from attending.models.med_bert import EXAMPLE, Model, long_stay
 from histories import batch_of, double, random_batch
-from plain_bert import code_head, encode, norm
+from plain_bert import assert_matches, code_head, encode, norm
 from plain_layers import linear, weights_of
 
 
 def test_the_model_matches_its_equations_in_plain_loops() -> None:
     torch.manual_seed(0)
-    model = Model(EXAMPLE).double().eval()
-    batch = double(random_batch(6, seed=4))
-    batch = batch.with_weights(torch.rand(len(batch.tokens)).double())
-    with torch.no_grad():
-        output = model(batch)
-    logits, attention = plain_med_bert(model, batch)
-    np.testing.assert_allclose(output.logits.numpy(), logits, atol=1e-10)
-    np.testing.assert_allclose(output.token_attention.numpy(), attention, atol=1e-6)
+    assert_matches(Model(EXAMPLE), plain_med_bert)
 
 
 def plain_med_bert(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray]:

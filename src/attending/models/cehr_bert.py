@@ -36,7 +36,8 @@ from attending.nn.heads import check_heads
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import last, run, segment_shares, token_weights
 from attending.nn.places import numbers
-from attending.nn.sentence import DAYS_A_YEAR, age_now, make_room, without_empty_visits
+from attending.nn.sentence import age_now, make_room, without_empty_visits
+from attending.nn.time import DAYS_A_YEAR
 
 WEEKS, MONTHS = 4, 11
 N_EXTRA = 3 + WEEKS + MONTHS + 1  # mask, visit start, visit end, W0 … W3, M1 … M11, LT

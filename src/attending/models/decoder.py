@@ -35,10 +35,8 @@ from attending.nn.canonical import canonical
 from attending.nn.heads import check_heads
 from attending.nn.layers import Encoder
 from attending.nn.packed import last, token_weights
-from attending.nn.time import age_frequencies, time_features
+from attending.nn.time import DAYS_A_YEAR, age_frequencies, time_features
 from attending.nn.time_to_event import TimeToEvent, next_events
-
-DAYS_A_YEAR = 365.25
 
 
 class Config(interface.ModelConfig):

@@ -7,8 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from attending.batch import Batch, offsets_of, owners
-
-DAYS_A_YEAR = 365.25
+from attending.nn.time import DAYS_A_YEAR
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from attending.batch import Batch
 from attending.nn.packed import segment_sum, visit_days
 
+DAYS_A_YEAR = 365.25
 SHORTEST_PERIOD_DAYS = 2.0
-LONGEST_PERIOD_DAYS = 365.25 * 40
+LONGEST_PERIOD_DAYS = DAYS_A_YEAR * 40
 
 
 def rotary_frequencies(size: int) -> Float[Tensor, " half"]:

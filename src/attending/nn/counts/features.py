@@ -24,8 +24,8 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from attending.batch import Batch, offsets_of
+from attending.nn.time import DAYS_A_YEAR
 
-DAYS_A_YEAR = 365.25
 SLOPE_RIDGE = 0.01  # years²: two values of one day make no steep slope
 MOST_SLOPE = 5.0  # standard deviations a year; values themselves lie within ±5
 AGE_BENDS = (1.0, 18.0, 35.0, 50.0, 65.0, 80.0)
