@@ -26,13 +26,14 @@ class Grid:
     sizes: list[int]
 
 
-def grid(offsets: Int64[Tensor, " bounds"]) -> Grid:
-    """Lay the segments of `offsets` side by side."""
+def grid(offsets: Int64[Tensor, " bounds"], *, backwards: bool = False) -> Grid:
+    """Lay the segments of `offsets` side by side; with `backwards`, each from its last item to its first."""
     lengths = offsets.diff()
     order = torch.argsort(lengths, descending=True, stable=True)
     steps = torch.arange(int(lengths.max()) if len(lengths) else 0, device=offsets.device)[:, None]
     alive = steps < lengths[order]
-    source = (offsets[:-1][order] + steps)[alive]
+    place = (offsets[1:][order] - 1 - steps) if backwards else (offsets[:-1][order] + steps)
+    source = place[alive]
     cell = torch.empty_like(source).scatter_(0, source, torch.arange(len(source), device=source.device))
     return Grid(source, cell, alive.sum(1).tolist())
 
