@@ -56,6 +56,18 @@ def double(batch: Batch) -> Batch:
     return replace(batch, values=batch.values.double(), days=batch.days.double(), ages=batch.ages.double())
 
 
+def with_values(batch: Batch) -> Batch:
+    """Give each event a value that its code and its day decide, whoever shares the batch."""
+    return replace(batch, values=torch.sin(37.0 * batch.tokens + batch.days))
+
+
+def turned(batch: Batch) -> Batch:
+    """Return the batch with the events of each visit, which are simultaneous, in the opposite order."""
+    start, end = batch.visit_offsets[:-1], batch.visit_offsets[1:]
+    place = (start + end - 1)[batch.visit_of_token] - torch.arange(len(batch.tokens))
+    return replace(batch, tokens=batch.tokens[place], values=batch.values[place])
+
+
 def facts(outcome_of_token: torch.Tensor, prevalence: torch.Tensor, target: str = "multilabel") -> Facts:
     """Return facts of a vocabulary in which every token is a code of its own and the first two state a sex.
 
@@ -64,7 +76,7 @@ def facts(outcome_of_token: torch.Tensor, prevalence: torch.Tensor, target: str 
     """
     n_tokens = len(outcome_of_token)
     sex_of_token = torch.full((n_tokens,), -1)
-    sex_of_token[:2] = torch.arange(2)
+    sex_of_token[:2] = torch.arange(min(n_tokens, 2))
     return Facts(
         outcome_of_token=outcome_of_token,
         prevalence=prevalence,

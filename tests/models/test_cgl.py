@@ -183,6 +183,11 @@ def test_a_width_that_does_not_divide_into_levels_is_refused() -> None:
         Model(EXAMPLE.model_copy(update={"width": 18}))
 
 
+def test_a_vocabulary_of_one_code_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least 2 codes; got 1"):
+        Model(EXAMPLE.model_copy(update={"n_tokens": 1}))
+
+
 def plain_cgl(model: Model, batch: Batch) -> np.ndarray:
     """Restate the equations: one code, one visit, one patient at a time."""
     w = {name: value.numpy() for name, value in model.state_dict().items()}

@@ -1,5 +1,6 @@
 """Sherbet against its authors' code (golden arrays), and its two parts more against their equations in plain loops."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -228,3 +229,11 @@ def plain_sherbet(model: Model, batch: Batch) -> tuple[np.ndarray, list[np.ndarr
         for weight, (a, where) in zip(alpha, places, strict=True):
             of_token[where] = weight * a
     return np.array(logits), patients, of_visit, of_token
+
+
+def test_with_the_root_alone_nothing_is_left_to_be_said() -> None:
+    model = Model(EXAMPLE.model_copy(update={"n_tokens": 1, "n_concepts": 1}))
+    nothing = torch.zeros(2, 0, dtype=torch.int64)
+    root = Ontology(n_concepts=1, above=torch.zeros(2, 1, dtype=torch.int64), parents=nothing)
+    model.use(replace(facts(torch.full((1,), -1), torch.full((5,), 0.5)), ontology=root))
+    assert model.self_loss(batch_of([[(0.0, [0])]])).tolist() == 0.0

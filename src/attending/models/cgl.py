@@ -79,6 +79,11 @@ class Model(interface.Model):
                 f"the 'width' of models.cgl must divide into n_levels equal parts; "
                 f"got width {config.width}, n_levels {config.n_levels}"
             )
+        if config.n_tokens < 2:
+            raise ConfigError(
+                f"models.cgl normalises over the vocabulary, which must hold at least 2 codes; got {config.n_tokens}; "
+                "choose another model"
+            )
         self.config = config
         n_tokens, part = config.n_tokens, config.width // config.n_levels
         self.embedding = nn.Parameter(

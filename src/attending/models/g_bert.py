@@ -96,7 +96,7 @@ class Model(interface.Model):
         last = segment_sum(told * is_last[:, None], slot, n_slots)
         past = segment_sum(told * ~is_last[:, None], slot, n_slots)
         n_past = segment_sum((~is_last).to(told.dtype), slot, n_slots).clamp(min=1)
-        read = torch.cat([past / n_past[:, None], last], 1).view(batch.n_subjects, -1)
+        read = torch.cat([past / n_past[:, None], last], 1).view(batch.n_subjects, self.combine.in_features)
         logits = self.output(self.dropout(self.combine(read).relu()))
         return Output(logits=logits, token_attention=share_of(attention, sets, batch))
 

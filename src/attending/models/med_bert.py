@@ -82,9 +82,8 @@ class Model(interface.Model):
         states, _ = self._encode(masked)
         said = self.pretext["code"](states[chosen], self.codes.weight)
         stay = self.pretext["stay"](self._pool(states, batch))[:, 0].float()
-        return masked_loss(said, batch.tokens[chosen]) + binary_cross_entropy_with_logits(
-            stay, long_stay(batch).to(stay.dtype)
-        )
+        told = binary_cross_entropy_with_logits(stay, long_stay(batch).to(stay.dtype), reduction="sum")
+        return masked_loss(said, batch.tokens[chosen]) + told / max(len(stay), 1)
 
     def _encode(self, batch: Batch) -> tuple[Float[Tensor, "token width"], Float[Tensor, "token width"]]:
         batch = without_empty_visits(batch)

@@ -131,14 +131,14 @@ class Model(interface.Model):
         links = links_of(self.above, batch.tokens)
         held = torch.zeros(batch.n_subjects, self.config.n_concepts, dtype=torch.bool, device=z.device)
         held[batch.subject_of_token[links[0]], links[1]] = True
-        losses, log_p = [], z.new_zeros(len(z), 1)  # the root is certain
+        loss, log_p = z.sum() * 0, z.new_zeros(len(z), 1)  # the root is certain
         sizes = self.n_of_level.tolist()
         levels = zip(torch.split(self.by_level, sizes), torch.split(self.parent_place, sizes), strict=True)
         for concepts, parents in levels:
             log_p = log_p[:, parents] + logsigmoid(z[:, concepts])
             log_not = torch.log(-torch.expm1(log_p.clamp(max=-SURE)))
-            losses.append(-torch.where(held[:, concepts], log_p, log_not).mean())
-        return torch.stack(losses).mean()
+            loss = loss - torch.where(held[:, concepts], log_p, log_not).sum() / max(log_p.numel(), 1)
+        return loss / max(len(sizes), 1)
 
     def _read(
         self, batch: Batch

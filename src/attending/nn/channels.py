@@ -76,7 +76,7 @@ class ChannelAttention(nn.Module):
         self, z: Float[Tensor, "subject token width"]
     ) -> tuple[Float[Tensor, "subject token width"], Float[Tensor, "subject token width"]]:
         """Return the channels after they have seen each other, and what the heads said, side by side."""
-        parts = self.inputs(self.norm(z)).view(*z.shape[:2], 3, self.n_heads, -1)
+        parts = self.inputs(self.norm(z)).view(*z.shape[:2], 3, self.n_heads, z.shape[2] // self.n_heads)
         q, k, v = parts.permute(2, 0, 3, 1, 4)
         heads = scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         z = z + self.dropout(self.mix(heads))
