@@ -14,11 +14,11 @@ from attending.config import Settings
 from attending.data.batches import Config as BatchConfig
 from attending.data.batches import assemble
 from attending.nn.interface import Model, SelfSupervised
-from histories import batch_of, facts, random_batch, random_histories
+from histories import History, batch_of, facts, random_batch, random_histories, turned, with_values
 from two_futures import two_futures
 
 MODELS = registry.names("models")
-TOLERANCE = 1e-6
+CLOSE = {"atol": 1e-6, "rtol": 1e-6}
 
 
 def fresh(name: str, *, config: Settings | None = None, fitted: bool = True, seed: int = 0) -> Model:
@@ -104,9 +104,7 @@ def test_a_model_learns_from_histories_without_labels(name: str) -> None:
 
 def test_a_score_does_not_depend_on_who_shares_the_batch(model: Model) -> None:
     histories = random_histories(9, seed=3)
-    together = logits(model, batch_of(histories))
-    alone = np.concatenate([logits(model, batch_of([history])) for history in histories])
-    np.testing.assert_allclose(together, alone, atol=TOLERANCE, rtol=TOLERANCE)
+    np.testing.assert_allclose(together(model, histories), alone(model, histories), **CLOSE)
 
 
 def test_an_empty_first_visit_takes_nothing_from_a_batch_mate(model: Model) -> None:
@@ -116,34 +114,32 @@ def test_an_empty_first_visit_takes_nothing_from_a_batch_mate(model: Model) -> N
         [(0.0, [])],
         [(70.0, []), (0.0, [])],
     ]
-    together = logits(model, batch_of(histories))
-    alone = np.concatenate([logits(model, batch_of([history])) for history in histories])
-    np.testing.assert_allclose(together, alone, atol=TOLERANCE, rtol=TOLERANCE)
+    np.testing.assert_allclose(together(model, histories), alone(model, histories), **CLOSE)
 
 
 def test_a_long_batch_mate_changes_nothing(model: Model) -> None:
     short = random_histories(1, seed=4)
     long = [[(float(900 - visit), [visit % 40, (7 * visit) % 40]) for visit in range(300)]]
-    np.testing.assert_allclose(
-        logits(model, batch_of(short)),
-        logits(model, batch_of(short + long))[:1],
-        atol=TOLERANCE,
-        rtol=TOLERANCE,
-    )
+    np.testing.assert_allclose(together(model, short), together(model, short + long)[:1], **CLOSE)
 
 
 def test_the_order_of_patients_changes_nothing(model: Model) -> None:
     histories = random_histories(8, seed=5)
-    forwards, backwards = logits(model, batch_of(histories)), logits(model, batch_of(histories[::-1]))
-    np.testing.assert_allclose(forwards, backwards[::-1], atol=TOLERANCE, rtol=TOLERANCE)
+    forwards, backwards = together(model, histories), together(model, histories[::-1])
+    np.testing.assert_allclose(forwards, backwards[::-1], **CLOSE)
+
+
+def together(model: Model, histories: list[History]) -> np.ndarray:
+    return logits(model, with_values(batch_of(histories)))
+
+
+def alone(model: Model, histories: list[History]) -> np.ndarray:
+    return np.concatenate([together(model, [history]) for history in histories])
 
 
 def test_the_order_of_simultaneous_events_changes_nothing(model: Model) -> None:
-    histories = random_histories(6, seed=6)
-    shuffled = [[(ago, tokens[::-1]) for ago, tokens in history] for history in histories]
-    np.testing.assert_allclose(
-        logits(model, batch_of(histories)), logits(model, batch_of(shuffled)), atol=5e-6, rtol=5e-6
-    )
+    batch = random_batch(6, seed=6)
+    np.testing.assert_allclose(logits(model, batch), logits(model, turned(batch)), atol=5e-6, rtol=5e-6)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -164,6 +160,31 @@ def test_empty_single_and_very_long_histories_work(model: Model) -> None:
     found = logits(model, batch_of([[], [(0.0, [5])], [(0.0, [])], long]))
     assert found.shape == (4, 5)
     assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("histories", [[[], []], [[(0.0, [])]]], ids=["no visits", "no tokens"])
+def test_a_batch_of_only_empty_histories_works(name: str, histories: list[History]) -> None:
+    model, batch = fresh(name), batch_of(histories, np.zeros((len(histories), 5)))
+    assert np.isfinite(logits(model, batch)).all()
+    if model.fits:
+        return
+    losses = [training_loss(model.train(), batch)]
+    if isinstance(model, SelfSupervised):
+        losses.append(model.self_loss(batch.without_labels()))
+    for loss in losses:
+        assert bool(torch.isfinite(loss))
+        model.zero_grad()
+        if loss.requires_grad:
+            loss.backward()
+        for label, parameter in model.named_parameters():
+            assert parameter.grad is None or bool(torch.isfinite(parameter.grad).all()), label
+
+
+def test_a_batch_of_no_histories_works(model: Model) -> None:
+    assert logits(model, batch_of([])).shape == (0, 5)
+    if isinstance(model, SelfSupervised):
+        assert bool(torch.isfinite(model.self_loss(batch_of([]))))
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -72,8 +72,10 @@ class Model(interface.Model):
         states, distances = self._recur(x, visit_gaps(batch).log1p(), batch.subject_offsets)
         start, end = batch.subject_offsets[:-1], batch.subject_offsets[1:]
         progress, weights, window = self._progress(states, distances, end - 1, start)
-        attention = weights.new_zeros(batch.n_visits).index_add(0, window.flatten(), weights.flatten())
-        return Output(logits=self.output(self.dropout(progress)), visit_attention=attention)
+        attention = weights.new_zeros(max(batch.n_visits, 1)).index_add(
+            0, window.flatten(), weights.flatten()
+        )
+        return Output(logits=self.output(self.dropout(progress)), visit_attention=attention[: batch.n_visits])
 
     def _recur(
         self,
