@@ -3,7 +3,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from attending.data.batches import Config, Loader, ahead, assemble
+from attending.data.batches import SECONDS_A_YEAR, Config, Loader, ahead, assemble
+from attending.nn.packed import visit_gaps
+from attending.nn.time import known_from_birth
+from attending.tokens.store import NO_BIRTH
 from stores import random_store
 
 
@@ -51,6 +54,28 @@ def test_shifting_all_dates_changes_no_input() -> None:
     before, after = loader.batch(positions), later.batch(positions)
     assert torch.equal(before.days, after.days)
     assert torch.equal(before.ages, after.ages)
+
+
+def test_without_a_birth_time_counts_from_the_first_event() -> None:
+    """Static facts, which such a store dates there, stay static facts, and gaps are what they are."""
+    loader = loader_of()
+    store, static = loader.store, loader.store.visit == 0
+    first = store.second[np.flatnonzero(static) + 1]
+    second = store.second.copy()
+    second[static] = first
+    unborn = replace(store, second=second, birth=np.full_like(store.birth, NO_BIRTH))
+    positions = np.array([4, 9, 1])
+    born, batch = loader.batch(positions), replace(loader, store=unborn).batch(positions)
+    happened = batch.ages > 0
+    assert torch.equal(happened, born.ages > 0)
+    assert torch.equal(known_from_birth(batch), known_from_birth(born))
+    torch.testing.assert_close(visit_gaps(batch), visit_gaps(born))
+    begun = torch.from_numpy(first[loader.samples.row[positions]] / SECONDS_A_YEAR)[batch.subject_of_token]
+    torch.testing.assert_close(
+        batch.ages[happened], (born.ages - begun)[happened].float(), atol=1e-5, rtol=1e-5
+    )
+    facts_missing = replace(unborn, visit=store.visit + 1)
+    assert not known_from_birth(replace(loader, store=facts_missing).batch(positions)).any()
 
 
 def test_an_epoch_holds_each_sample_once_within_the_budget() -> None:

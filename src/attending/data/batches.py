@@ -118,8 +118,10 @@ def assemble(
         new_visit |= _changes(np.ceil(elapsed / (step_hours * SECONDS_AN_HOUR)))
     visit_starts = np.flatnonzero(new_visit)
     visits_each = np.bincount(subject[visit_starts], minlength=len(positions))
-    birth = store.birth[row][subject]
-    age = np.where(birth == NO_BIRTH, 0.0, (second - birth) / SECONDS_A_YEAR)
+    birth, earliest = store.birth[row][subject], store.second[start[subject]]
+    known = birth != NO_BIRTH
+    lived = second - np.where(known, birth, earliest - 1)  # all that happened is later than a birth
+    age = np.where(known | (visit > 0), lived, 0) / SECONDS_A_YEAR
     return Batch(
         tokens=torch.from_numpy(store.token[where].astype(np.int64)),
         days=torch.from_numpy((elapsed / SECONDS_A_DAY).astype(np.float32)),

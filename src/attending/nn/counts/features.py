@@ -185,7 +185,7 @@ def _summary(batch: Batch, layout: Layout) -> Part:
 
 
 def ages(batch: Batch) -> Float[Tensor, " subject"]:
-    """Return the age at the prediction time in years; 0 where the birth is not known or nothing is."""
+    """Return the age at the prediction time in years, as a batch counts it; 0 where nothing but static facts is."""
     if len(batch.tokens) == 0:
         return torch.zeros(batch.n_subjects)
     last = (batch.token_offsets[1:] - 1).clamp(min=0)
