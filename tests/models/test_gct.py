@@ -24,7 +24,7 @@ def test_its_blocks_match_the_authors_code() -> None:
     arrays = dict(np.load(GOLDEN / "gct.npz", allow_pickle=False))
     given = {name: torch.from_numpy(one).double() for name, one in arrays.items()}
     name = "w.graph_convolutional_transformer/dense_{}/{}:0"
-    model = Model(Config(n_tokens=1, n_outcomes=1, width=8, n_layers=3, dropout=0.0)).double().eval()
+    model = Model(Config(n_tokens=1, n_outcomes=1, width=8, n_layers=2, dropout=0.0)).double().eval()
     for layer, (query, key, value, up, down) in zip(model.layers, BLOCKS, strict=True):
         state = {"value.weight": given[name.format(value, "kernel")].T}
         for ours, theirs in (("query", query), ("key", key)):
@@ -67,6 +67,11 @@ def test_it_matches_its_equations_in_plain_loops(seed: int, weighted: bool) -> N
     with torch.no_grad():
         found = model(batch).logits.numpy()
     np.testing.assert_allclose(found, plain_gct(model, batch), atol=1e-6)
+
+
+def test_the_smallest_size_learns_whom_to_look_at() -> None:
+    model = Model(Config(n_tokens=40, n_outcomes=5, size="tiny"))
+    assert [layer.learns for layer in model.layers] == [False, True]
 
 
 def test_the_penalty_is_the_mean_divergence_between_blocks() -> None:

@@ -6,7 +6,7 @@ distinct codes. Who may attend to whom follows how a visit comes about, visit �
 a node sees itself and the codes of the neighbouring kinds (a kind that the visit lacks is skipped). With M the mask
 of this and P_ij = share of the training visits with i that also hold j, held to M, each row summing to 1:
 
-    A_1 = P;   A_l = softmax(Q x (K x)ᵀ / √d, over M)                  l = 2 … L
+    A_0 = P;   A_l = softmax(Q x (K x)ᵀ / √d, over M)                  l = 1 … L, the layers that learn to look
     z = LayerNorm(A_l V x + x),   x ← LayerNorm(W_2 relu(W_1 z) + z)
     penalty = 0.1 · mean_l KL(A_{l-1} ‖ A_l)                           attention leaves P only for a reason
     α = softmax_i(u · tanh(W [v_i, log(1 + days ago)] + b)),   logits = W_o Σ_i α_i v_i + b_o,   v_i = x_0 of visit i
@@ -43,18 +43,19 @@ EPSILON = 1e-12  # of the norms
 class Config(interface.ModelConfig):
     """Settings of the graph convolutional transformer.
 
+    n_layers       layers that learn whom to look at; one that looks as often as codes share visits comes before them
     max_codes      distinct codes of a visit that are read, at most: its cost grows with their square
     n_neighbours   shares P_ij that are kept for each code, the largest first
     """
 
     width: int = 128
-    n_layers: int = 3
+    n_layers: int = 2
     max_codes: int = 128
     n_neighbours: int = 256
     dropout: float = 0.1
 
 
-EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, n_layers=3, dropout=0.0)
+EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, n_layers=2, dropout=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ class Model(interface.Model):
         width, n_tokens = config.width, config.n_tokens
         self.visit = nn.Parameter(torch.randn(width) * width**-0.5)
         self.embedding = nn.Parameter(torch.randn(n_tokens, width) * width**-0.5)
-        self.layers = nn.ModuleList(Layer(config, learns=layer > 0) for layer in range(config.n_layers))
+        self.layers = nn.ModuleList(Layer(config, learns=layer > 0) for layer in range(config.n_layers + 1))
         self.attention = nn.Linear(width + 1, width)
         self.context = nn.Parameter(torch.randn(width) * width**-0.5)
         self.output = nn.Linear(width, config.n_outcomes)
@@ -184,7 +185,7 @@ class Model(interface.Model):
             if self.training:
                 moved += [_divergence(*two) for two in pairwise(attentions)]
         out = torch.cat(found)[torch.argsort(torch.cat(place))]
-        n_moves = (nodes.token != FILLER).sum() * (self.config.n_layers - 1)
+        n_moves = (nodes.token != FILLER).sum() * self.config.n_layers
         return out, PENALTY * torch.stack(moved).sum() / n_moves if moved else None
 
 
