@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from attending.nn.hyperbolic import border, distance, exp_map, log_map, mobius_add, place_concepts, project
+from attending.nn.hyperbolic import border, distance, exp_map, mobius_add, place_concepts, project
 from histories import ontology
 
 
@@ -42,11 +42,11 @@ def test_mobius_addition_has_a_neutral_and_an_inverse_and_cancels_on_the_left() 
     )
 
 
-def test_the_maps_are_inverse_and_go_as_far_as_their_direction_is_long() -> None:
-    x, y = points(50), points(50, seed=1)
-    torch.testing.assert_close(exp_map(x, log_map(x, y)), y)
-    length = 2 / (1 - (x * x).sum(1)) * log_map(x, y).norm(dim=1)
-    torch.testing.assert_close(length, distance(x, y))
+def test_a_way_starts_in_its_direction_and_goes_as_far_as_it_is_long() -> None:
+    x, v = points(50), 0.1 * points(50, seed=1)
+    length = 2 / (1 - (x * x).sum(1)) * v.norm(dim=1)
+    torch.testing.assert_close(distance(x, exp_map(x, v)), length)
+    torch.testing.assert_close((exp_map(x, 1e-7 * v) - x) / 1e-7, v, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -62,14 +62,13 @@ def test_everything_is_finite_at_the_border_in_the_middle_and_where_points_meet(
         distance(u, v),
         mobius_add(inside_u, inside_v),
         exp_map(inside_u, v),
-        log_map(inside_u, inside_v),
     ):
         assert bool(torch.isfinite(found).all())
         for gradient in torch.autograd.grad(found.sum(), [u, v], retain_graph=True, allow_unused=True):
             assert gradient is None or bool(torch.isfinite(gradient).all())
 
 
-@pytest.mark.parametrize("function", [distance, mobius_add, exp_map, log_map])
+@pytest.mark.parametrize("function", [distance, mobius_add, exp_map])
 def test_gradients_are_those_of_finite_differences(function) -> None:
     assert torch.autograd.gradcheck(
         function, (points(4, largest=0.9).requires_grad_(), points(4, seed=1, largest=0.9).requires_grad_())

@@ -47,13 +47,6 @@ def exp_map(x: Points, v: Points) -> Points:
     return mobius_add(x, torch.tanh(norm / (1 - _square(x)).clamp(min=1 - border(x))) * v / norm)
 
 
-def log_map(x: Points, y: Points) -> Points:
-    """Return the direction, and length, that leads from x to y: the inverse of `exp_map`."""
-    way = mobius_add(-x, y)
-    norm = _norm(way)
-    return (1 - _square(x)) * torch.atanh(norm.clamp(max=border(x))) * way / norm
-
-
 def distance(u: Points, v: Points) -> Float[Tensor, "*rest"]:
     """Return arcosh(1 + 2 |u − v|² / ((1 − |u|²)(1 − |v|²))), as 2 arsinh of a root, which is exact for near points."""
     room = 1 - border(u)
