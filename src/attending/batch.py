@@ -24,7 +24,8 @@ class Batch:
 
     tokens            which event, an index into the vocabulary
     days              when it became known, in days before the prediction time (≤ 0)
-    ages              the subject's age then, in years
+    ages              the subject's age then, in years; where no birth is known, the time since a second before the
+                      first event of the record, so that time is kept, and 0 for static facts
     values            its numeric value, standardised on the training split; 0 where there is none
     visit_offsets     where each visit starts in `tokens`, and the end: visit `v` is `[o[v], o[v + 1])`
     subject_offsets   where each history starts in the *visits*, and the end
@@ -126,9 +127,9 @@ class Ontology:
 
 @dataclass(frozen=True, kw_only=True)
 class Together:
-    """How often two tokens stand in one visit of the training split, both orders and each token with itself.
+    """How often two tokens stand in one visit of the training split: of each token itself and those it meets most.
 
-    pairs    (first, second), sorted
+    pairs    (first, second), sorted; a frequent token may be missing where it is the first and a rare one the second
     count    the visits that hold both; of a token with itself, the visits that hold it
     """
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attending.data import together as module
 from attending.data.together import count_tokens, together
 from stores import random_store
 
@@ -23,3 +24,17 @@ def test_counts_are_those_of_plain_loops_over_training_visits():
     } == pairs
     assert found.pairs.T.tolist() == sorted(found.pairs.T.tolist())
     assert count_tokens(store, 40).tolist() == holders.tolist()
+
+
+def test_a_token_keeps_itself_and_those_it_meets_most(monkeypatch):
+    store, _ = random_store(n_subjects=40, seed=3)
+    whole = together(store, 40)
+    monkeypatch.setattr(module, "STRONGEST", 3)
+    monkeypatch.setattr(module, "BLOCK", 7)
+    few = together(store, 40)
+    assert few.pairs.T.tolist() == sorted(few.pairs.T.tolist())
+    for token in whole.pairs[0].unique().tolist():
+        of, kept = whole.pairs[0] == token, few.pairs[0] == token
+        others = sorted(whole.count[of & (whole.pairs[1] != token)].tolist(), reverse=True)
+        assert sorted(few.count[kept & (few.pairs[1] != token)].tolist(), reverse=True) == others[:3]
+        assert token in few.pairs[1][kept].tolist()

@@ -20,10 +20,12 @@ from attending.schema import (
     LABEL_CODES,
     N_TRAIN_POSITIVE,
     OUTCOME,
+    PARENT_CODES,
     PREDICTION_TIME,
     SUBJECT_ID,
     VALUE,
 )
+from attending.tokens import concepts
 from attending.tokens.vocabulary import build
 
 ADVICE = "fit on the training split only: make the artifact again with `attending run`"
@@ -33,6 +35,8 @@ def check(evidence: Evidence) -> Finding:
     """Fail if the vocabulary, the outcomes, the labels or a model's scale is not what training rows alone give."""
     if _differs(_vocabulary(evidence), evidence.vocabulary.table):
         return failed("the vocabulary is not what the training subjects alone give", ADVICE)
+    if _differs(_concepts(evidence), concepts.read(evidence.tokens)):
+        return failed("the concepts above the vocabulary are not what its codes alone give", ADVICE)
     if _differs(_outcomes(evidence), evidence.outcomes.select(OUTCOME, N_TRAIN_POSITIVE)):
         return failed("the outcomes are not what the training subjects alone give", ADVICE)
     n_changed = _changed_labels(evidence)
@@ -70,6 +74,11 @@ def _chosen_on_held_out(evidence: Evidence) -> str:
 def _vocabulary(evidence: Evidence) -> pl.DataFrame:
     codes = pl.read_parquet(evidence.events / "metadata" / "codes.parquet", columns=[CODE, "description"])
     return build(evidence.scan.counts, evidence.token_config, dict(codes.drop_nulls().iter_rows())).table
+
+
+def _concepts(evidence: Evidence) -> pl.DataFrame:
+    parents = pl.read_parquet(evidence.events / "metadata" / "codes.parquet", columns=[CODE, PARENT_CODES])
+    return concepts.concepts(evidence.vocabulary.table, parents)
 
 
 def _outcomes(evidence: Evidence) -> pl.DataFrame:

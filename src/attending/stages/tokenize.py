@@ -22,7 +22,7 @@ from attending.schema import (
     VISIT_ID,
 )
 from attending.stages.split import read_splits, splits_parent
-from attending.tokens.concepts import concepts
+from attending.tokens import concepts
 from attending.tokens.store import encode_shard, join_shards
 from attending.tokens.vocabulary import Config, Counts, Vocabulary, build, count
 
@@ -30,7 +30,6 @@ KIND = "tokens"
 CODES_FILE = Path("metadata", "codes.parquet")
 VOCABULARY = "vocabulary"
 VOCABULARY_FILE = "vocabulary.parquet"
-CONCEPTS_FILE = "concepts.parquet"
 
 
 def tokenize(
@@ -59,12 +58,14 @@ def tokenize(
             count_shard = partial(_count, splits=splits or events, config=config)
             counts = engine.map(count_shard, shards, "counting codes")
             known = build(counts, config, _descriptions(events))
-            above = concepts(known.table, pl.read_parquet(events / CODES_FILE, columns=[CODE, PARENT_CODES]))
+            above = concepts.concepts(
+                known.table, pl.read_parquet(events / CODES_FILE, columns=[CODE, PARENT_CODES])
+            )
         else:
             known = read_vocabulary(vocabulary)
-            above = read_concepts(vocabulary)
+            above = concepts.read(vocabulary)
         write_atomic(writer.path / VOCABULARY_FILE, known.table.write_parquet)
-        write_atomic(writer.path / CONCEPTS_FILE, above.write_parquet)
+        write_atomic(writer.path / concepts.FILE, above.write_parquet)
         work = partial(
             _encode,
             splits=splits or events,
@@ -85,11 +86,6 @@ def tokenize(
 def read_vocabulary(folder: Path) -> Vocabulary:
     """Read the vocabulary of a tokens or model artifact."""
     return Vocabulary(pl.read_parquet(folder / VOCABULARY_FILE))
-
-
-def read_concepts(folder: Path) -> pl.DataFrame:
-    """Read the concepts above the vocabulary of a tokens artifact."""
-    return pl.read_parquet(folder / CONCEPTS_FILE)
 
 
 def _count(shard: Path, *, splits: Path, config: Config) -> Counts:

@@ -4,7 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from attending.data.batches import Loader, ahead
 from attending.data.samples import find_samples
 from attending.data.together import count_tokens, together
 from attending.errors import ModelError
-from attending.nn.interface import Model
+from attending.nn.interface import Model, OntologyConfig
 from attending.schema import (
     CODE,
     DIAGNOSIS,
@@ -37,8 +37,8 @@ from attending.schema import (
     TUNING,
 )
 from attending.stages.label import read_labels, read_outcomes
-from attending.stages.tokenize import VOCABULARY_FILE, read_concepts, read_vocabulary
-from attending.tokens.concepts import links
+from attending.stages.tokenize import VOCABULARY_FILE, read_vocabulary
+from attending.tokens import concepts
 from attending.tokens.store import TokenStore
 from attending.train import loop, parallel, phases, rate
 
@@ -63,11 +63,18 @@ KINDS_OF_CODES = {
 class Data:
     """What a model trains on."""
 
+    tokens: Path
     loader: Loader
     facts: Facts
-    ontology: Ontology
     train: batches.Positions
     tuning: batches.Positions
+
+    @cached_property
+    def ontology(self) -> Ontology:
+        """The concepts above the vocabulary."""
+        n_tokens, table = len(self.facts.code_of_token), concepts.read(self.tokens)
+        above, parents = (torch.from_numpy(pairs) for pairs in concepts.links(table, n_tokens))
+        return Ontology(n_concepts=n_tokens + table.height, above=above, parents=parents)
 
 
 def train(
@@ -170,15 +177,8 @@ def read_data(tokens: Path, labels: Path, batching: batches.Config, asked: dict[
         count_of_token=torch.from_numpy(count_tokens(store, vocabulary.height)),
         target=asked["target"],
     )
-    concepts = read_concepts(tokens)
-    above, parents = links(concepts, vocabulary.height)
-    ontology = Ontology(
-        n_concepts=vocabulary.height + concepts.height,
-        above=torch.from_numpy(above),
-        parents=torch.from_numpy(parents),
-    )
     loader = Loader(store=store, samples=samples, config=batching)
-    return Data(loader=loader, facts=facts, ontology=ontology, train=training, tuning=tuning)
+    return Data(tokens=tokens, loader=loader, facts=facts, train=training, tuning=tuning)
 
 
 def _origin(data: Data, batching: batches.Config, tokens: Manifest, labels: Manifest) -> dict[str, Any]:
@@ -228,14 +228,11 @@ def _kind_of_token(vocabulary: pl.DataFrame) -> torch.Tensor:
 
 
 def _sized(model: Component, data: Data) -> Settings:
-    sizes = {
-        "n_tokens": len(data.facts.outcome_of_token),
-        "n_outcomes": len(data.facts.prevalence),
-        "n_concepts": data.ontology.n_concepts,
-    }
     settings = model.config("models")
-    known = type(settings).model_fields
-    return settings.model_copy(update={name: size for name, size in sizes.items() if name in known})
+    sizes = {"n_tokens": len(data.facts.outcome_of_token), "n_outcomes": len(data.facts.prevalence)}
+    if isinstance(settings, OntologyConfig):
+        sizes["n_concepts"] = data.ontology.n_concepts
+    return settings.model_copy(update=sizes)
 
 
 def _learn(

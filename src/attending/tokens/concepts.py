@@ -7,15 +7,18 @@ directed acyclic graph, whose edges are inclusion.
 """
 
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from attending.errors import ArtifactError
 from attending.schema import CODE, CONCEPT, CONCEPTS, PARENT_CODES, SEPARATOR, TOKEN, TOKENS
 
 ROOT = "ROOT"
+FILE = "concepts.parquet"
 
 Pairs = NDArray[np.int64]
 
@@ -43,6 +46,17 @@ def concepts(vocabulary: pl.DataFrame, parents: pl.DataFrame) -> pl.DataFrame:
     )
     root = pl.DataFrame({CONCEPT: [ROOT], TOKENS: [vocabulary[TOKEN].to_list()]}, schema=sets.schema)
     return CONCEPTS.check(pl.concat([sets, root]), "the concepts")
+
+
+def read(tokens: Path) -> pl.DataFrame:
+    """Read the concepts of a tokens artifact.
+
+    Raises:
+        ArtifactError: if it holds none: it was made before tokens had concepts.
+    """
+    if not (tokens / FILE).exists():
+        raise ArtifactError(f"expected {FILE} in {tokens}; there is none: tokenize again")
+    return pl.read_parquet(tokens / FILE)
 
 
 def links(table: pl.DataFrame, n_tokens: int) -> tuple[Pairs, Pairs]:
