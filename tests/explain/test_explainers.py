@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -12,7 +13,8 @@ from attending.checkpoint import build_model
 from attending.errors import ModelError
 from attending.explain import contributions, integrated_gradients
 from attending.nn.interface import Model
-from attending.train.loop import Config, hide
+from attending.train.config import Config
+from attending.train.steps import hide
 from histories import batch_of, facts, random_batch
 
 HIDING = Config(hide_events=0.1, hide_histories=0.1)
@@ -28,9 +30,11 @@ def trained_on_a_planted_cause(name: str, cause: int = 7) -> tuple[Model, Batch]
     torch.manual_seed(0)
     model = build_model(name, registry.load("models", name).EXAMPLE)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    generator, lengths = np.random.default_rng(0), batch.token_offsets.diff().numpy()
     for _ in range(120):
         optimizer.zero_grad()
-        binary_cross_entropy_with_logits(model(hide(batch, HIDING)).logits, labels).backward()
+        hidden = batch.with_weights(torch.from_numpy(hide(lengths, HIDING, generator)))
+        binary_cross_entropy_with_logits(model(hidden).logits, labels).backward()
         optimizer.step()
     return model.eval(), replace(batch, labels=labels)
 
