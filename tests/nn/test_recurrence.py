@@ -58,6 +58,17 @@ def test_gradients_match_finite_differences(kind: str) -> None:
     assert gradcheck(lambda x, start, *weights: run(x, start, weights, SIZES), random_parts(kind))
 
 
+def test_inputs_and_gradients_may_lie_in_memory_as_they_like(kind: str) -> None:
+    parts = random_parts(kind)
+    turned = [one.detach().mT.contiguous().mT.requires_grad_() if one.dim() == 2 else one for one in parts]
+    weight, found = torch.randn(3, sum(SIZES), dtype=torch.float64), []
+    for inputs in (parts, turned):
+        states = CELLS[kind][0](*inputs[:2], tuple(inputs[2:]), SIZES)
+        found.append(torch.autograd.grad((states.T * weight).sum(), inputs))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
+
+
 def test_a_second_way_back_gives_the_same(kind: str) -> None:
     parts = random_parts(kind)
     loss = CELLS[kind][0](*parts[:2], tuple(parts[2:]), SIZES).sum()

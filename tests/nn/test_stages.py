@@ -61,6 +61,17 @@ def test_gradients_match_finite_differences() -> None:
     assert gradcheck(lambda *parts: stage_recurrence(*parts, SIZES, LEVELS), random_parts(sum(SIZES)))
 
 
+def test_inputs_and_gradients_may_lie_in_memory_as_they_like() -> None:
+    parts = random_parts(sum(SIZES))
+    turned = [one.detach().mT.contiguous().mT.requires_grad_() if one.dim() == 2 else one for one in parts]
+    weight, found = torch.randn(STATE, sum(SIZES), dtype=torch.float64), []
+    for inputs in (parts, turned):
+        states = stage_recurrence(*inputs, SIZES, LEVELS)[0]
+        found.append(torch.autograd.grad((states.T * weight).sum(), inputs))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
+
+
 def test_a_second_way_back_gives_the_same() -> None:
     parts = random_parts(sum(SIZES))
     loss = stage_recurrence(*parts, SIZES, LEVELS)[0].sum()

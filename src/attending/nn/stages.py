@@ -109,7 +109,10 @@ class _StageRecurrence(torch.autograd.Function):
                 _running_sums(x, levels),
             )
             for z, (alive, cells) in zip(reversed(gates), reversed(blocks(sizes, BLOCK)), strict=True):
-                to_z, to_h = torch.empty_like(z), to_states[cells].clone()
+                to_z, to_h = (
+                    torch.empty_like(z),
+                    to_states[cells].clone(memory_format=torch.contiguous_format),
+                )
                 tanh = tanhs[sizes[0] :][cells]
                 slopes = _slopes(_gates(z, levels), memories[past[cells]], tanh, rises[cells], levels)
                 for (dh, df, share), factors, parts in zip(
