@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "components"
 FRAGMENTS = ROOT / "changelog.d"
 MADE = "<!-- Made by `make docs` from the code: change the code, not this file. -->"
-FILLED_IN = ("n_tokens", "n_outcomes")  # sizes that the training stage fills in
+FILLED_IN = ("n_tokens", "n_outcomes", "n_concepts")  # sizes that the training stage fills in
 TITLES = {
     "models": ("Models", "What learns and predicts. The five baselines are models like any other."),
     "splits": ("Splits", "Who trains, who tunes, and who is held out."),

@@ -14,8 +14,8 @@ from attending.errors import ConfigError, nearest
 from attending.evaluate.config import Config as EvaluateConfig
 from attending.report.settings import ReportConfig
 from attending.simulate.config import Config as SimulateConfig
-from attending.stages.explain import Config as ExplainConfig
 from attending.stages import search as searched
+from attending.stages.explain import Config as ExplainConfig
 from attending.stages.search import Config as SearchConfig
 from attending.tokens.vocabulary import Config as TokenConfig
 from attending.train.loop import Config as TrainConfig
