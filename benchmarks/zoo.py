@@ -259,7 +259,7 @@ def section(name: str) -> str:
         f"## {study.config.name}",
         "",
         f"`studies/zoo/{name}.yaml`: {cells[0]['n_samples']:,} samples of {cells[0]['n_subjects']:,} held-out "
-        f"subjects, {cells[0]['n_outcomes']} outcomes.",
+        f"subjects, {cells[0]['n_outcomes']} outcomes. {in_words(cells, best, headline)}",
         "",
         f"| model | {' | '.join([*shown.values(), *onset.values()])} | sd | − best baseline | weights | CPU-s | ms |",
         "|" + "---|" * (len(shown) + len(onset) + 6),
@@ -279,6 +279,25 @@ def section(name: str) -> str:
     return "\n".join(lines)
 
 
+def in_words(cells: list[dict[str, Any]], best: dict[str, Any] | None, headline: str) -> str:
+    """Say who is first, and how many models a baseline beats."""
+    first = {
+        key: max(cells, key=lambda one: one["metrics"]["all"][key]["estimate"] or 0)["model"]
+        for key in (headline, "recall_at_10", "auprc")
+        if key in cells[0]["metrics"]["all"]
+    }
+    said = "; ".join(f"`{model}` is first by {COLUMNS[key]}" for key, model in first.items())
+    if best is None:
+        return f"{said}."
+    networks = [one for one in cells if one["model"] not in BASELINES]
+    bounds = [bounds_of(one, best) for one in networks]
+    above, below = sum(low > 0 for low, _ in bounds), sum(high < 0 for _, high in bounds)
+    return (
+        f"{said}. By {COLUMNS[headline]}, {above} of {len(networks)} networks are above the best baseline and "
+        f"{below} below it, by intervals that leave out 0."
+    )
+
+
 def words(result: dict[str, float | None] | None) -> str:
     """Return an estimate and its interval."""
     if result is None or result["estimate"] is None:
@@ -290,10 +309,15 @@ def difference(one: dict[str, Any], best: dict[str, Any] | None) -> str:
     """Return the paired difference of the headline to the best baseline."""
     if best is None or one is best:
         return ""
-    of = np.array(one["replicates"]) - np.array(best["replicates"])
-    low, high = np.nanpercentile(of, [2.5, 97.5])
+    low, high = bounds_of(one, best)
     estimates = [each["metrics"]["all"][each["headline"]]["estimate"] for each in (one, best)]
     return f"{estimates[0] - estimates[1]:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def bounds_of(one: dict[str, Any], best: dict[str, Any]) -> tuple[float, float]:
+    """Return the interval of the paired difference of the headline to the best baseline."""
+    low, high = np.nanpercentile(np.array(one["replicates"]) - np.array(best["replicates"]), [2.5, 97.5])
+    return float(low), float(high)
 
 
 if __name__ == "__main__":
