@@ -27,13 +27,14 @@ def main() -> None:
     name, path, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
     torch.set_num_threads(1)
     batches = json.loads(path.read_text(encoding="utf-8"))
+    keys = KEYS[: len(batches[0][0][0])]
     samples = [
         {
             "patient_id": f"{number}-{row}",
             "visit_id": f"{number}-{row}",
             **{
                 key: [[str(code) for code in visit[place]] for visit in history]
-                for place, key in enumerate(KEYS)
+                for place, key in enumerate(keys)
             },
             "label": (number + row) % 2,
         }
@@ -42,7 +43,7 @@ def main() -> None:
     ]
     dataset = create_sample_dataset(
         samples=samples,
-        input_schema=dict.fromkeys(KEYS, "nested_sequence"),
+        input_schema=dict.fromkeys(keys, "nested_sequence"),
         output_schema={"label": "binary"},
         dataset_name="made-up",
     )
