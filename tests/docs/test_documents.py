@@ -98,12 +98,13 @@ def test_the_model_of_the_page_passes_every_common_check(
     for number, test in enumerate(tests):
         given = {
             "name": "fading_mean",
-            "size": "small",
             "model": checks.fresh("fading_mean"),
             "tmp_path": tmp_path / str(number),
             "store_with_samples": store_with_samples,
         }
         given["tmp_path"].mkdir()
+        for mark in getattr(test, "pytestmark", []):  # the first of each parameter that a check has
+            given = {mark.args[0]: mark.args[1][0]} | given
         try:
             test(**{name: given[name] for name in inspect.signature(test).parameters})
         except Skipped:

@@ -41,7 +41,14 @@ def artifact(folder: Path, events: pl.DataFrame, published: pl.DataFrame | None 
             (writer.path / name).mkdir()
         events.write_parquet(writer.path / "data" / "000.parquet")
         own.write_parquet(writer.path / "metadata" / "subject_splits.parquet")
-        codes = events.select("code").unique().with_columns(pl.lit(None, pl.String).alias("description"))
+        codes = (
+            events.select("code")
+            .unique()
+            .with_columns(
+                pl.lit(None, pl.String).alias("description"),
+                pl.lit([], pl.List(pl.String)).alias("parent_codes"),
+            )
+        )
         codes.write_parquet(writer.path / "metadata" / "codes.parquet")
         writer.counts = {"published_splits": 0 if published is None else published.height}
     return folder

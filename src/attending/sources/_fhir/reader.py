@@ -54,6 +54,15 @@ def _decoder(kind: object) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(kind)
 
 
+def _is_utf8(data: Json) -> bool:
+    """Say so here: from version 0.23 on msgspec tells text that is not UTF-8 no longer from what is not JSON."""
+    try:
+        bytes(data).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _resource(data: Json) -> Resource | Bundle:
     found: Resource | Bundle = _decoder(_ANY).decode(data)
     return found
@@ -121,10 +130,8 @@ class Gathered:
             return _resource(data)
         except msgspec.ValidationError as error:
             self._other(data, line, error)
-        except msgspec.DecodeError:
-            self._reject(line, TOO_LONG if data == _OVERLONG else NOT_JSON)
-        except UnicodeDecodeError:
-            self._reject(line, NOT_UTF8)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._reject(line, TOO_LONG if data == _OVERLONG else NOT_JSON if _is_utf8(data) else NOT_UTF8)
         except RecursionError:
             self._reject(line, TOO_DEEP)
         return None
