@@ -41,12 +41,11 @@ PEER_NAMES = {
     "transformer": "Transformer",
     "sand": "Transformer",
     "stagenet": "StageNet",
-    "concare": "ConCare",
     "adacare": "AdaCare",
     "mamba": "EHRMamba",
 }
 N_TOKENS, N_OUTCOMES, N_BATCHES, BATCH = 2_000, 50, 4, 64
-OF_SERIES = ("stagenet", "concare", "adacare")
+OF_SERIES = ("stagenet", "adacare")
 TURNS = 3
 Histories = list[list[list[list[int]]]]
 """Of each history its visits, of each visit its kinds of codes, of each kind its codes."""
@@ -153,8 +152,8 @@ def beside_pyhealth(names: list[str], seconds: float) -> str:
         "",
         f"**Stays**: {BATCH} histories of five visits, to PyHealth as three keys (diagnoses, procedures, drugs), as "
         "its own tasks give them. Its transformer attends over sums of visits, as our `sand` does; our `transformer` "
-        "attends over events. **Series**: 16 histories of 100 steps of six codes, one key. PyHealth's ConCare has a "
-        "recurrence for each dimension of its embedding, ours one for each of 32 frequent codes and each kind.",
+        "attends over events. **Series**: 16 histories of 100 steps of six codes, one key. Its ConCare is left out: it "
+        "sums the codes of a visit to one number and runs one recurrence over it, which is another model.",
     ]
     stays = [short_histories(seed) for seed in range(N_BATCHES)]
     series = [series_histories(seed) for seed in range(2)]
