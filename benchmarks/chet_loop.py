@@ -18,7 +18,7 @@ from measuring import machine
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, leaky_relu
 
-from attending.batch import Batch, Facts, Together
+from attending.batch import Batch, Facts, Together, owners
 from attending.models.chet import Config, Model
 
 RESULTS = Path(__file__).parent / "results" / "chet_loop.md"
@@ -90,8 +90,8 @@ def at_once(model: Model, batch: Batch) -> Tensor:
 def loop(model: Model, made: list[list[list[int]]]) -> Tensor:
     """Return the logits patient by patient, visit by visit, every visit over the whole vocabulary."""
     adjacency = torch.zeros(N_TOKENS, N_TOKENS)
-    rows = torch.repeat_interleave(torch.arange(N_TOKENS), model.starts.diff())
-    adjacency[rows, model.neighbour] = model.strength
+    graph = model.company()
+    adjacency[owners(graph.starts), graph.to] = graph.strength
     contexts = []
     for history in made:
         before, vectors = None, []

@@ -133,10 +133,14 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, all or nothing."""
+    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file, all or nothing."""
-    text = json.dumps(value, indent=2, sort_keys=False, default=str) + "\n"
-    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, json.dumps(value, indent=2, sort_keys=False, default=str) + "\n")
 
 
 def folder_fingerprint(folder: Path) -> str:

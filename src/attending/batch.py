@@ -11,6 +11,7 @@ A history is cut at its prediction time and, where it is too long, at its *oldes
 of static facts (sex …) at birth, where the record has any.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -49,9 +50,15 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """Return the batch with every tensor on `device`."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> "Batch":
+        """Return the batch in memory that a GPU can fetch by itself."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         tensors = {one.name: getattr(self, one.name) for one in fields(self)}
-        moved = {name: one.to(device, non_blocking=True) for name, one in tensors.items() if one is not None}
-        return replace(self, **moved)
+        return replace(self, **{name: change(one) for name, one in tensors.items() if one is not None})
 
     @property
     def n_subjects(self) -> int:
@@ -162,6 +169,12 @@ class Facts:
     ontology: Ontology | None = None
     together: Together | None = None
 
+    @property
+    def count_of_code(self) -> Int64[Tensor, " code"]:
+        """How many events of the training split each code is, whatever their values."""
+        n_codes = int(self.code_of_token.max()) + 1 if len(self.code_of_token) else 0
+        return self.count_of_token.new_zeros(n_codes).index_add(0, self.code_of_token, self.count_of_token)
+
 
 def owners(offsets: Int64[Tensor, " bounds"]) -> Int64[Tensor, " item"]:
     """Return, for each item, the index of the segment of `offsets` that holds it."""
@@ -173,6 +186,15 @@ def offsets_of(lengths: Int64[Tensor, " segment"]) -> Int64[Tensor, " bounds"]:
     """Return where segments of these lengths start, and the end."""
     ends = lengths.cumsum(0)
     return torch.cat([ends.new_zeros(1), ends])
+
+
+def runs(
+    first: Int64[Tensor, " run"], lengths: Int64[Tensor, " run"]
+) -> tuple[Int64[Tensor, " item"], Int64[Tensor, " item"]]:
+    """Return (i, number) for the `lengths[i]` numbers from `first[i]` on, one run after another."""
+    bounds = offsets_of(lengths)
+    run = owners(bounds)
+    return run, torch.arange(len(run), device=first.device) + (first - bounds[:-1])[run]
 
 
 def mask_of_lengths(lengths: Int64[Tensor, " row"], width: int) -> Bool[Tensor, "row width"]:

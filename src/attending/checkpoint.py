@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from attending import registry
-from attending.artifact import write_atomic
+from attending.artifact import write_atomic, write_text
 from attending.config import Settings, build, parse
 from attending.errors import ArtifactError
 from attending.nn.interface import Model
@@ -72,7 +72,7 @@ def save_model(folder: Path, name: str, config: Settings, model: Model) -> None:
     """Write a model's weights and its settings, enough to rebuild it."""
     save_tensors(folder / WEIGHTS, model.state_dict(), {"model": name})
     text = Named(name=name, config=config.to_dict()).to_yaml()
-    write_atomic(folder / SETTINGS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(folder / SETTINGS, text)
 
 
 def load_model(folder: Path) -> tuple[str, Model]:

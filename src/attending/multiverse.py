@@ -7,7 +7,6 @@ study, which are ingested once. Variants of one split share its labels and token
 import json
 import os
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from attending import registry
-from attending.artifact import write_atomic, write_json
+from attending.artifact import write_json, write_text
 from attending.compare.multiverse import FILE, FOLDER, first_counts, in_short, instability, spread
 from attending.config import Component
 from attending.errors import ArtifactError, ConfigError, nearest
@@ -106,16 +105,11 @@ def _share(first: Path, folder: Path) -> None:
 
 def _run(variant: Study) -> None:
     variant.folder.mkdir(parents=True, exist_ok=True)
-    text = variant.config.to_yaml()
-    write_atomic(variant.folder / "study.yaml", partial(_write_text, text=text))
+    write_text(variant.folder / "study.yaml", variant.config.to_yaml())
     variant.fit()
     for name in variant.components:
         variant.predict(name)
     variant.evaluate()
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _summary(variants: list[list[Study]]) -> dict[str, Any]:

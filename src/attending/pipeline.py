@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attending import config as settings
 from attending import registry
-from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, writing
+from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_text, writing
 from attending.config import Component
 from attending.engine.choose import choose
 from attending.errors import ConfigError, nearest
@@ -292,10 +292,7 @@ class Study:
     def run(self) -> Path:
         """Run every stage that is not up to date; return the path of the report."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = self.config.to_yaml()
-        write_atomic(
-            self.folder / "study.yaml", lambda temporary: temporary.write_text(text, encoding="utf-8")
-        )
+        write_text(self.folder / "study.yaml", self.config.to_yaml())
         return self.fit().report()
 
     def fit(self) -> Self:

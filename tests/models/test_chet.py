@@ -48,9 +48,9 @@ def golden() -> tuple[Model, Batch, np.ndarray]:
         "near": w["embedding_layer.n_embeddings"],
         "unrelated": w["embedding_layer.u_embeddings"],
         "context": w["attention.context"][:, 0],
-        "starts": starts,
-        "neighbour": to,
-        "strength": adjacency[rows, to],
+        "company.starts": starts,
+        "company.to_node": to,
+        "company.strength": adjacency[rows, to],
     }
     for ours, theirs in {"graph_layer": "graph_layer.dense", "attention": "attention.dense"}.items():
         state |= {f"{ours}.{part}": w[f"{theirs}.{part}"] for part in ("weight", "bias")}
@@ -127,7 +127,8 @@ def plain_chet(model: Model, batch: Batch) -> np.ndarray:
     n_tokens = len(w["recorded"])
     adjacency: Rows = {
         i: {
-            int(w["neighbour"][e]): float(w["strength"][e]) for e in range(w["starts"][i], w["starts"][i + 1])
+            int(w["company.to_node"][e]): float(w["company.strength"][e])
+            for e in range(w["company.starts"][i], w["company.starts"][i + 1])
         }
         for i in range(n_tokens)
     }

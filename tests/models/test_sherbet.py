@@ -10,6 +10,7 @@ from scipy.optimize import least_squares
 
 from attending.batch import Batch, Ontology
 from attending.models.sherbet import EXAMPLE, Config, Model, _levels
+from attending.nn.graph import Graph
 from attending.nn.hyperbolic import place_concepts
 from histories import batch_of, double, facts, random_batch
 from plain_layers import softmax, weights_of
@@ -48,8 +49,8 @@ def golden() -> tuple[Model, Batch, np.ndarray]:
     model = Model(config).double().eval()
     company = torch.from_numpy(stored["adj"][1:, 1:]).double().fill_diagonal_(0) / 0.1
     row, to = torch.nonzero(company, as_tuple=True)
-    model.starts = torch.nn.Buffer(torch.searchsorted(row, torch.arange(31)))
-    model.neighbours, model.shares = torch.nn.Buffer(to), torch.nn.Buffer(company[row, to])
+    starts = torch.searchsorted(row, torch.arange(31))
+    model.company.keep(Graph(starts=starts, to=to, strength=company[row, to]))
     state = {
         "embedding": weights["w.code_embedding_v:0"][1:],
         "graph.weight": weights["gcn_layer_0/kernel:0"].T,
@@ -151,8 +152,8 @@ def test_codes_start_at_their_places_in_hyperbolic_space() -> None:
 def test_a_code_keeps_the_company_of_its_strongest_neighbours() -> None:
     model = Model(EXAMPLE.model_copy(update={"n_neighbours": 1}))
     model.use(FACTS)
-    assert model.starts.diff().tolist() == [1] * 40
-    assert model.shares.tolist() == [1.0] * 40
+    assert model.company.starts.diff().tolist() == [1] * 40
+    assert model.company.strength.tolist() == [1.0] * 40
 
 
 def test_a_history_without_weights_says_no_more_than_one_of_empty_visits() -> None:

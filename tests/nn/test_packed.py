@@ -92,3 +92,18 @@ def test_a_visit_is_the_sum_of_its_distinct_codes() -> None:
 def test_offsets_follow_from_lengths() -> None:
     assert torch.equal(offsets_of(OFFSETS.diff()), OFFSETS)
     assert offsets_of(OFFSETS[:0]).tolist() == [0]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_recurrence_goes_on_from_each_history_s_own_start(items: torch.Tensor, backwards: bool) -> None:
+    torch.manual_seed(0)
+    recurrence = nn.GRU(4, 5).double()
+    start = torch.randn(4, 5, dtype=torch.float64)
+    with torch.no_grad():
+        found = run(recurrence, items, OFFSETS, backwards=backwards, start=start)
+        for segment, (first, end) in enumerate(zip(OFFSETS[:-1].tolist(), OFFSETS[1:].tolist(), strict=True)):
+            if first < end:
+                alone = items[first:end].flip(0) if backwards else items[first:end]
+                states = recurrence(alone, start[segment][None])[0]
+                expected = states.flip(0) if backwards else states
+                torch.testing.assert_close(found[first:end], expected, atol=1e-12, rtol=0)

@@ -2,7 +2,7 @@
 
 import torch
 
-from attending.nn.places import numbers, shifted, sinusoids
+from attending.nn.places import followed, numbers, shifted, sinusoids
 
 OFFSETS = torch.tensor([0, 3, 3, 5])
 
@@ -38,3 +38,10 @@ def test_waves_differ_far_into_a_history() -> None:
     assert bool(torch.isfinite(waves).all())
     assert len(torch.unique(waves.round(decimals=4), dim=0)) == 5000
     torch.testing.assert_close(float(waves.square().mean()), 0.5)
+
+
+def test_some_items_that_are_followed_are_drawn_from_all_of_them() -> None:
+    offsets = torch.tensor([0, 3, 3, 4, 6])
+    assert sorted(followed(offsets, 9).tolist()) == [0, 1, 4]
+    assert set(followed(offsets, 2).tolist()) < {0, 1, 4}
+    assert len(followed(torch.tensor([0, 1, 2]), 9)) == 0

@@ -9,7 +9,9 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from attending.artifact import Manifest
     from attending.config import Component
+    from attending.data import batches
     from attending.engine.local import Engine
+    from attending.train import loop
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the artifact's manifest as JSON.")]
 Seed = Annotated[int, Parameter(help="The seed of everything random in this stage.")]
@@ -52,6 +54,21 @@ def component_of(name: str, settings: dict[str, Any]) -> "Component":
     from attending.config import Component
 
     return Component(name=name, **settings)
+
+
+def training_of(
+    model: str, given: dict[str, dict[str, Any]]
+) -> "tuple[Component, loop.Config, batches.Config]":
+    """Return a model, how it is trained, and from which batches, of settings sorted by section."""
+    from attending.config import build
+    from attending.data import batches
+    from attending.train import loop
+
+    return (
+        component_of(model, given["model"]),
+        build(loop.Config, given["train"], where="the command line"),
+        build(batches.Config, given["batches"], where="the command line"),
+    )
 
 
 def tell(manifest: "Manifest", out: Path, as_json: bool) -> None:

@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-from attending.cli.given import AsJson, Seed, component_of, given_by
+from attending.cli.given import AsJson, Seed, given_by, training_of
 
 
 def find_rate(
@@ -25,21 +25,11 @@ def find_rate(
     json_
         Print the rates, how far the loss fell at each, and what is read off them as JSON.
     """
-    from attending.config import build
-    from attending.data import batches
     from attending.progress import say
     from attending.stages.train import find_rate as stage
-    from attending.train import loop
 
-    given = given_by(overrides, "model", "train", "batches")
-    found = stage(
-        tokens,
-        labels,
-        model=component_of(model, given["model"]),
-        config=build(loop.Config, given["train"], where="the command line"),
-        batching=build(batches.Config, given["batches"], where="the command line"),
-        seed=seed,
-    )
+    component, config, batching = training_of(model, given_by(overrides, "model", "train", "batches"))
+    found = stage(tokens, labels, model=component, config=config, batching=batching, seed=seed)
     apart = math.isfinite(found.diverged)
     say(f"  the loss fell fastest at {found.steepest:.1e}")
     say(f"  it came apart at {found.diverged:.1e}" if apart else "  it never came apart")

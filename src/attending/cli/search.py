@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attending.cli.given import AsJson, Seed, component_of, given_by, tell
+from attending.cli.given import AsJson, Seed, given_by, tell, training_of
 
 
 def search(
@@ -33,20 +33,19 @@ def search(
         How many settings are tried.
     """
     from attending.config import build
-    from attending.data import batches
     from attending.stages.search import Config
     from attending.stages.search import search as stage
-    from attending.train import loop
 
     given = given_by(overrides, "model", "train", "batches", "search")
+    component, training, batching = training_of(model, given)
     manifest = stage(
         tokens,
         labels,
         out,
-        model=component_of(model, given["model"]),
+        model=component,
         config=build(Config, {"trials": trials} | given["search"], where="the command line"),
-        training=build(loop.Config, given["train"], where="the command line"),
-        batching=build(batches.Config, given["batches"], where="the command line"),
+        training=training,
+        batching=batching,
         seed=seed,
     )
     tell(manifest, out, json_)

@@ -18,6 +18,7 @@ from attending.cli.given import (
     engine_of,
     given_by,
     tell,
+    training_of,
 )
 
 
@@ -130,21 +131,11 @@ def train(
     overrides
         Settings: `model.…`, `train.…`, `batches.…`.
     """
-    from attending.config import build
-    from attending.data import batches
     from attending.stages.train import train as stage
-    from attending.train import loop, parallel
+    from attending.train import parallel
 
-    given = given_by(overrides, "model", "train", "batches")
-    manifest = stage(
-        tokens,
-        labels,
-        out,
-        model=component_of(model, given["model"]),
-        config=build(loop.Config, given["train"], where="the command line"),
-        batching=build(batches.Config, given["batches"], where="the command line"),
-        seed=seed,
-    )
+    component, config, batching = training_of(model, given_by(overrides, "model", "train", "batches"))
+    manifest = stage(tokens, labels, out, model=component, config=config, batching=batching, seed=seed)
     if parallel.speaks():
         tell(manifest, out, json_)
 

@@ -1,10 +1,9 @@
 """A comparison as files: CSV, LaTeX, JSON and HTML, all of the same numbers."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attending.artifact import code_version, write_atomic, write_json
+from attending.artifact import code_version, write_atomic, write_json, write_text
 from attending.compare.latex import latex
 from attending.compare.page import comparison_page, html
 from attending.compare.table import long, table, wide
@@ -24,11 +23,7 @@ def write(result: dict[str, Any], out: Path) -> list[Path]:
     caption = f"{metric_name(result['headline'])} on {result['n_subjects']:,} held-out subjects, best first"
     write_atomic(out / TABLE, wide(result).write_csv)
     write_atomic(out / METRICS, long(result).write_csv)
-    write_atomic(out / LATEX, _text(latex(table(result), caption)))
+    write_text(out / LATEX, latex(table(result), caption))
     write_json(out / JSON, result)
-    write_atomic(out / HTML, _text(html(comparison_page(result, code_version()))))
+    write_text(out / HTML, html(comparison_page(result, code_version())))
     return [out / name for name in FILES]
-
-
-def _text(text: str) -> Callable[[Path], object]:
-    return lambda path: path.write_text(text, encoding="utf-8")

@@ -19,7 +19,7 @@ from typing import IO
 import polars as pl
 from polars import col
 
-from attending.artifact import write_atomic
+from attending.artifact import write_atomic, write_text
 from attending.config import Settings
 from attending.ledger.outgoing import Part, Whole
 from attending.schema import (
@@ -110,7 +110,7 @@ def finish(whole: Whole, config: Config) -> None:
     codes = pl.read_parquet(beside / "codes.parquet").select(CODE, DESCRIPTION, N_EVENTS)
     _write(whole.out / "subjects.csv", splits, config)
     _write(whole.out / "codes.csv", codes, config)
-    write_atomic(whole.out / "mapping.yaml", lambda path: path.write_text(MAPPING, encoding="utf-8"))
+    write_text(whole.out / "mapping.yaml", MAPPING)
 
 
 def _flat(events: pl.DataFrame) -> pl.DataFrame:

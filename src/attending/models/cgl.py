@@ -18,6 +18,8 @@ stored. The layer itself is proven against the released code with its explicit p
 clinical notes, is not read yet. Batch norm runs over the codes of the vocabulary, never over patients.
 """
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
@@ -25,8 +27,8 @@ from torch import Tensor, nn
 from attending.batch import Batch, Facts, Ontology, Output
 from attending.errors import ConfigError
 from attending.nn import interface
-from attending.nn.graph import Graph, co_occurrence, in_shares, neighbour_sum, shared_concepts
-from attending.nn.packed import bag, multi_hot, run, segment_softmax, segment_sum, token_weights
+from attending.nn.graph import Graph, KeptGraph, co_occurrence, in_shares, neighbour_sum, shared_concepts
+from attending.nn.packed import attended, bag, multi_hot, run, segment_sum, token_weights
 
 LARGEST = 64  # concepts of more tokens do not make relatives
 
@@ -70,7 +72,6 @@ class Model(interface.Model):
     """CGL over packed histories."""
 
     needs = frozenset({"ontology", "together"})
-    sized = ("relative", "n_shared", "companion", "share")
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -100,12 +101,7 @@ class Model(interface.Model):
         self.output = nn.Linear(config.width_state, config.n_outcomes)
         self.dropout = nn.Dropout(config.dropout)
         self.levels = nn.Buffer(torch.arange(n_tokens)[:, None].repeat(1, config.n_levels))
-        self.relatives = nn.Buffer(torch.zeros(n_tokens + 1, dtype=torch.int64))
-        self.relative = nn.Buffer(torch.zeros(0, dtype=torch.int64))
-        self.n_shared = nn.Buffer(torch.zeros(0))
-        self.companions = nn.Buffer(torch.zeros(n_tokens + 1, dtype=torch.int64))
-        self.companion = nn.Buffer(torch.zeros(0, dtype=torch.int64))
-        self.share = nn.Buffer(torch.zeros(0))
+        self.relatives, self.companions = KeptGraph(n_tokens), KeptGraph(n_tokens)
 
     def use(self, facts: Facts) -> None:
         """Keep the levels of codes, their relatives and companions, and start the bias at the first guess."""
@@ -114,14 +110,12 @@ class Model(interface.Model):
         if facts.ontology is not None:
             self.levels = nn.Buffer(levels_of(facts.ontology, n_tokens, self.config.n_levels))
             graph = shared_concepts(facts.ontology, n_tokens, largest=LARGEST, strongest=strongest)
-            self.relatives, self.relative = nn.Buffer(graph.starts), nn.Buffer(graph.to)
-            self.n_shared = nn.Buffer(graph.strength)
+            self.relatives.keep(graph)
         if facts.together is not None:
             graph = co_occurrence(
                 facts.together, n_tokens, threshold=self.config.threshold, strongest=strongest
             )
-            self.companions, self.companion = nn.Buffer(graph.starts), nn.Buffer(graph.to)
-            self.share = nn.Buffer(graph.strength)
+            self.companions.keep(graph)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and the attention over visits."""
@@ -135,9 +129,8 @@ class Model(interface.Model):
     def codes(self) -> Float[Tensor, "vocabulary width"]:
         """Return E after the graph layers: the same for every history."""
         codes = hierarchical(self.embedding, self.levels)
-        relatives = Graph(starts=self.relatives, to=self.relative, strength=self.n_shared)
-        relatives = ontology_weights(relatives, self.mu, self.theta)
-        companions = Graph(starts=self.companions, to=self.companion, strength=self.share)
+        relatives = ontology_weights(self.relatives(), self.mu, self.theta)
+        companions = self.companions()
         for layer in self.layers:
             codes = layer(codes, companions, relatives).to(self.embedding.dtype)
         return codes
@@ -145,9 +138,8 @@ class Model(interface.Model):
     def read(self, visits: Float[Tensor, "visit width"], batch: Batch) -> Output:
         """Return what is read from the visits: recurrence, attention, logits."""
         states = run(self.recurrence, self.dropout(visits), batch.subject_offsets)
-        owner, n = batch.subject_of_visit, batch.n_subjects
-        attention = segment_softmax(self.attention(states) @ self.context, owner, n)
-        context = segment_sum(attention[:, None] * states, owner, n)
+        scores = self.attention(states) @ self.context
+        context, attention = attended(states, scores, batch.subject_of_visit, batch.n_subjects)
         return Output(logits=self.output(self.dropout(context)), visit_attention=attention)
 
 
@@ -205,7 +197,7 @@ def ontology_weights(
 ) -> Graph:
     """Return φ from the numbers of shared concepts."""
     strength = torch.sigmoid(mu[relatives.to] * relatives.strength + theta[relatives.to])
-    return in_shares(Graph(starts=relatives.starts, to=relatives.to, strength=strength))
+    return in_shares(replace(relatives, strength=strength))
 
 
 def levels_of(ontology: Ontology, n_tokens: int, n_levels: int) -> Int64[Tensor, "vocabulary level"]:

@@ -34,8 +34,8 @@ from torch.nn.functional import leaky_relu, scaled_dot_product_attention
 from attending.batch import Batch, Facts, Output, offsets_of
 from attending.nn import interface
 from attending.nn.attention import layout
-from attending.nn.graph import Graph, co_occurrence, edges_of, edges_within, find, neighbour_sum
-from attending.nn.packed import multi_hot, pack, segment_softmax, segment_sum, token_weights
+from attending.nn.graph import Graph, KeptGraph, co_occurrence, edges_of, edges_within, find, neighbour_sum
+from attending.nn.packed import attended, multi_hot, run, segment_sum, token_weights
 
 
 class Config(interface.ModelConfig):
@@ -90,7 +90,6 @@ class Model(interface.Model):
     """Chet over packed histories."""
 
     needs = frozenset({"together"})
-    sized = ("neighbour", "strength")
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -110,9 +109,7 @@ class Model(interface.Model):
         self.context = nn.Parameter(torch.randn(config.width_attention) * config.width_attention**-0.5)
         self.output = nn.Linear(config.width_state, config.n_outcomes)
         self.dropout = nn.Dropout(config.dropout)
-        self.starts = nn.Buffer(torch.zeros(config.n_tokens + 1, dtype=torch.int64))
-        self.neighbour = nn.Buffer(torch.zeros(0, dtype=torch.int64))
-        self.strength = nn.Buffer(torch.zeros(0))
+        self.company = KeptGraph(config.n_tokens)
 
     def use(self, facts: Facts) -> None:
         """Keep which tokens share training visits, and start the bias at the first guess."""
@@ -122,17 +119,15 @@ class Model(interface.Model):
             graph = co_occurrence(
                 facts.together, config.n_tokens, threshold=config.threshold, strongest=config.n_neighbours
             )
-            self.starts, self.neighbour = nn.Buffer(graph.starts), nn.Buffer(graph.to)
-            self.strength = nn.Buffer(graph.strength)
+            self.company.keep(graph)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and the attention over visits."""
         codes = self._codes(batch)
         states = self._states(codes) * codes.weight[:, None]
         visits = _largest(states, codes.visit, batch.n_visits)
-        owner, n = batch.subject_of_visit, batch.n_subjects
-        attention = segment_softmax(self.attention(visits) @ self.context, owner, n)
-        context = segment_sum(attention[:, None] * visits, owner, n)
+        scores = self.attention(visits) @ self.context
+        context, attention = attended(visits, scores, batch.subject_of_visit, batch.n_subjects)
         return Output(logits=self.output(self.dropout(context)), visit_attention=attention)
 
     def _codes(self, batch: Batch) -> Codes:
@@ -147,7 +142,7 @@ class Model(interface.Model):
 
     def _states(self, codes: Codes) -> Float[Tensor, "item state"]:
         """Return h of every item: emerging codes by attention, chains from there on by the recurrence."""
-        graph = Graph(starts=self.starts, to=self.neighbour, strength=self.strength)
+        graph = self.company()
         recorded, roles, emerging = self._recorded(codes, graph), self._roles(codes, graph), codes.emerging
         states = recorded.new_zeros(len(recorded), self.config.width_state)
         emerged = self._emerge(roles, recorded[emerging], codes.weight[emerging], codes.visit[emerging])
@@ -219,14 +214,10 @@ class Model(interface.Model):
         head = codes.previous[along] < 0
         runs = ~head | codes.opening[along]  # an emerging head has its state already
         chain, item = head.cumsum(0) - 1, along[runs]
-        if len(item) == 0:
-            return states
         initial = states[along[head]] * codes.weight[along[head], None]
         lengths = torch.bincount(chain[runs], minlength=len(initial))
-        packed, source = pack(recorded[item], offsets_of(lengths))
-        longest_first = torch.argsort(lengths, descending=True, stable=True)[: int(packed.batch_sizes[0])]
-        ran = self.recurrence(packed, initial[longest_first][None].to(packed.data.dtype))[0].data
-        return states.index_copy(0, item[source], ran.to(states.dtype))
+        ran = run(self.recurrence, recorded[item], offsets_of(lengths), start=initial.to(recorded.dtype))
+        return states.index_copy(0, item, ran.to(states.dtype))
 
 
 def _largest(

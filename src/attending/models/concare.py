@@ -33,7 +33,7 @@ from attending.nn.channels import AuthorsTimeAttention, ChannelAttention, TimeAt
 from attending.nn.grid import grid
 from attending.nn.grouped import GroupedGRU
 from attending.nn.heads import check_heads
-from attending.nn.packed import bag, last, segment_shares, segment_softmax, segment_sum, visit_days
+from attending.nn.packed import bag, head_softmax, last, segment_shares, segment_sum, visit_days
 from attending.nn.steps import shares
 from attending.nn.time import known_from_birth
 
@@ -88,11 +88,10 @@ class Model(interface.Model):
     def use(self, facts: Facts) -> None:
         """Give the most frequent codes a channel each, and every kind one for the rest."""
         super().use(facts)
-        code, own = facts.code_of_token, self.config.n_channels
-        n_codes = int(code.max()) + 1 if len(code) else 0
-        count = torch.zeros(n_codes, dtype=torch.int64).index_add(0, code.cpu(), facts.count_of_token.cpu())
-        rank = torch.argsort(torch.argsort(count, descending=True, stable=True), stable=True)[code.cpu()]
-        self.channel_of_token.copy_(torch.where(rank < own, rank, own + facts.kind_of_token.cpu()))
+        own = self.config.n_channels
+        by_count = torch.argsort(facts.count_of_code, descending=True, stable=True)
+        rank = torch.argsort(by_count, stable=True)[facts.code_of_token]
+        self.channel_of_token.copy_(torch.where(rank < own, rank, own + facts.kind_of_token))
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and, for each visit, the attention over time and channels that it receives."""
@@ -134,8 +133,7 @@ class Model(interface.Model):
         newest = states.new_zeros(n_channels, n, states.shape[2])
         newest = newest.index_copy(1, present, states.index_select(1, ends[present]))
         scores = self.attention(states, newest, owner, ago)
-        segment = torch.arange(n_channels, device=ago.device)[:, None] * n + owner
-        over_time = segment_softmax(scores.flatten(), segment.flatten(), n_channels * n).view_as(scores)
+        over_time = head_softmax(scores.T, owner, n).T
         features = torch.zeros_like(newest).index_add(1, owner, over_time[..., None] * states)
         z = self.dropout(torch.cat([features.transpose(0, 1), patient[:, None]], 1))
         z, heads = self.channels(z)

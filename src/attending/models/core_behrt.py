@@ -30,7 +30,7 @@ from attending.nn.canonical import canonical
 from attending.nn.heads import check_heads
 from attending.nn.layers import Encoder
 from attending.nn.masking import CodeHead, mask_tokens, masked_loss
-from attending.nn.packed import segment_softmax, segment_sum, token_weights
+from attending.nn.packed import attended, token_weights
 from attending.nn.places import numbers
 from attending.nn.time import Time2Vec, place_frequencies
 
@@ -80,8 +80,7 @@ class Model(interface.Model):
         """Return the logits and the attention that reads the history."""
         ordered, order = canonical(batch)
         z, owner = self._encode(ordered), batch.subject_of_token
-        alpha = segment_softmax(self.read(z)[:, 0].to(z.dtype), owner, batch.n_subjects)
-        context = segment_sum(alpha[:, None] * z, owner, batch.n_subjects)
+        context, alpha = attended(z, self.read(z)[:, 0].to(z.dtype), owner, batch.n_subjects)
         attention = torch.zeros_like(alpha).scatter(0, order, alpha)
         return Output(logits=self.output(self.dropout(context)), token_attention=attention)
 

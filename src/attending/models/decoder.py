@@ -23,8 +23,10 @@ Notable: days before the prediction are not among the inputs of a token, or pret
 ends. Tokens of one time have no order, so they are put in one (`nn.canonical`): the usual way to factor a set.
 """
 
+from dataclasses import replace
+
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -35,6 +37,7 @@ from attending.nn.canonical import canonical
 from attending.nn.heads import check_heads
 from attending.nn.layers import Encoder
 from attending.nn.packed import last, token_weights
+from attending.nn.places import followed
 from attending.nn.time import DAYS_A_YEAR, age_frequencies, time_features
 from attending.nn.time_to_event import TimeToEvent, next_events
 
@@ -90,9 +93,7 @@ class Model(interface.Model):
     def use(self, facts: Facts) -> None:
         """Start the output at a first guess, and name the events: the most frequent codes of training, sexes aside."""
         super().use(facts)
-        counted = facts.count_of_token * (facts.sex_of_token < 0)
-        count = counted.new_zeros(int(facts.code_of_token.max()) + 1)
-        count = count.index_add(0, facts.code_of_token, counted)
+        count = replace(facts, count_of_token=facts.count_of_token * (facts.sex_of_token < 0)).count_of_code
         chosen = count.argsort(descending=True, stable=True)[: self.config.n_events]
         chosen = chosen[count[chosen] > 0]
         event_of_code = torch.full_like(count, -1)
@@ -117,7 +118,7 @@ class Model(interface.Model):
         """Return the loss of the next token and of the times to the next events, at a random few places."""
         ordered, _ = canonical(batch)
         states = self.encoder(self._embed(ordered), ordered.ages * DAYS_A_YEAR, layout(batch.token_offsets))
-        places = self._places(batch)
+        places = followed(batch.token_offsets, self.config.n_positions)
         if len(places) == 0:
             return states.sum() * 0
         days, came = next_events(ordered, self.event_of_token, places, self.config.n_events)
@@ -129,13 +130,6 @@ class Model(interface.Model):
         codes = self.embedding[batch.tokens] * token_weights(batch)[:, None]
         century = batch.ages / 100
         return self.dropout(codes + self.age(torch.stack([century, century**2], 1)))
-
-    def _places(self, batch: Batch) -> Int64[Tensor, " position"]:
-        """Choose places that have a next token in their history."""
-        subject = batch.subject_of_token
-        followed = (subject[1:] == subject[:-1]).nonzero()[:, 0]
-        few = torch.randperm(len(followed), device=followed.device)[: self.config.n_positions]
-        return followed[few]
 
 
 class Pretext(nn.Module):

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.packed import last, run, segment_softmax, segment_sum, visit_sums
+from attending.nn.packed import attended, last, run, visit_sums
 from attending.nn.scores import Score, scorer
 
 
@@ -63,8 +63,8 @@ class Model(interface.Model):
         now = last(states, batch.subject_offsets)
         earlier = _before_the_last(batch)
         owner = batch.subject_of_visit[earlier]
-        alpha = segment_softmax(self.score(now, states[earlier], owner), owner, batch.n_subjects)
-        context = segment_sum(alpha[:, None] * states[earlier], owner, batch.n_subjects)
+        scores = self.score(now, states[earlier], owner)
+        context, alpha = attended(states[earlier], scores, owner, batch.n_subjects)
         read = torch.tanh(self.read(torch.cat([context, now], 1)))
         attention = alpha.new_zeros(len(states)).index_copy(0, earlier, alpha)
         return Output(logits=self.output(self.dropout(read)), visit_attention=attention)

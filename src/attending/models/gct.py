@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from attending.batch import KINDS, Batch, Facts, Output, offsets_of, owners
 from attending.nn import interface
 from attending.nn.attention import layout
-from attending.nn.graph import Graph, find, graph_of
-from attending.nn.packed import multi_hot, segment_softmax, segment_sum, token_weights, visit_days
+from attending.nn.graph import find, graph_of
+from attending.nn.packed import attended, multi_hot, token_weights, visit_days
 from attending.nn.places import numbers
 from attending.nn.post_norm import FeedForward
 
@@ -78,7 +78,7 @@ class Model(interface.Model):
     """A graph convolutional transformer over the visits of packed histories."""
 
     needs = frozenset({"together"})
-    sized = ("neighbour", "share")
+    sized = ("pairs", "share")
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -93,8 +93,7 @@ class Model(interface.Model):
         self.dropout = nn.Dropout(config.dropout)
         self.level = nn.Buffer(torch.zeros(n_tokens, dtype=torch.int64))
         self.place = nn.Buffer(torch.arange(n_tokens))
-        self.starts = nn.Buffer(torch.zeros(n_tokens + 1, dtype=torch.int64))
-        self.neighbour = nn.Buffer(torch.zeros(0, dtype=torch.int64))
+        self.pairs = nn.Buffer(torch.zeros(0, dtype=torch.int64))
         self.share = nn.Buffer(torch.zeros(0))
 
     def use(self, facts: Facts) -> None:
@@ -112,16 +111,14 @@ class Model(interface.Model):
         linked = (level[first] != level[second]) & (level[first] > 0) & (level[second] > 0)
         pairs, share = facts.together.pairs[:, linked], (count / total[first])[linked]
         graph = graph_of(pairs, share, len(level), strongest=self.config.n_neighbours)
-        self.starts, self.neighbour = nn.Buffer(graph.starts), nn.Buffer(graph.to)
-        self.share = nn.Buffer(graph.strength)
+        self.pairs, self.share = nn.Buffer(graph.keys), nn.Buffer(graph.strength)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits, the attention over visits and, in training, the penalty."""
         visits, penalty = self._encode(self._nodes(batch))
         ago = (-visit_days(batch)).clamp(min=0).log1p()
         keys = torch.tanh(self.attention(torch.cat([visits, ago[:, None]], 1)))
-        attention = segment_softmax(keys @ self.context, batch.subject_of_visit, batch.n_subjects)
-        context = segment_sum(attention[:, None] * visits, batch.subject_of_visit, batch.n_subjects)
+        context, attention = attended(visits, keys @ self.context, batch.subject_of_visit, batch.n_subjects)
         logits = self.output(self.dropout(context))
         return Output(logits=logits, visit_attention=attention, penalty=penalty)
 
@@ -165,7 +162,6 @@ class Model(interface.Model):
 
     def _encode(self, nodes: Nodes) -> tuple[Float[Tensor, "visit width"], Float[Tensor, ""] | None]:
         """Return each visit's own node after all layers, and the penalty; visits of one size at a time."""
-        graph = Graph(starts=self.starts, to=self.neighbour, strength=self.share)
         by_size, visit_of_node = layout(nodes.offsets), owners(nodes.offsets)
         tokens, weights, ranks, visits = (
             torch.split(by_size.sort(one), [block.n * block.length for block in by_size.blocks])
@@ -179,7 +175,7 @@ class Model(interface.Model):
             own = (token == VISIT)[:, :, None]
             code = self.embedding[token.clamp(min=0)] * (weight * (token >= 0))[:, :, None]
             x = torch.where(own, self.visit, code)
-            x, attentions = self.transform(x, _prior(graph, token, allowed, weight), allowed, weight)
+            x, attentions = self.transform(x, self._prior(token, allowed, weight), allowed, weight)
             found.append(x[:, 0])
             place.append(visits[i].view(block.n, -1)[:, 0])
             if self.training:
@@ -187,6 +183,22 @@ class Model(interface.Model):
         out = torch.cat(found)[torch.argsort(torch.cat(place))]
         n_moves = (nodes.token != FILLER).sum() * self.config.n_layers
         return out, PENALTY * torch.stack(moved).sum() / n_moves if moved else None
+
+    def _prior(
+        self,
+        token: Int64[Tensor, "visit node"],
+        allowed: Bool[Tensor, "visit node node"],
+        weight: Float[Tensor, "visit node"],
+    ) -> Float[Tensor, "visit node node"]:
+        """Return P: the visit holds its codes, and a code itself, for sure; others by their share of shared visits."""
+        visit, one, other = torch.nonzero(allowed, as_tuple=True)
+        first, second = token[visit, one], token[visit, other]
+        place, there = find(self.pairs, first * self.config.n_tokens + second)
+        share = weight.new_zeros(len(first))
+        share[there] = self.share[place[there]].to(share.dtype)
+        share[(one == other) | (first == VISIT) | (second == VISIT)] = 1
+        prior = weight.new_zeros(allowed.shape).index_put((visit, one, other), share) * weight[:, None]
+        return prior / prior.sum(2, keepdim=True)
 
 
 class Layer(nn.Module):
@@ -225,23 +237,6 @@ class Layer(nn.Module):
         scores = self.query(x) @ self.key(x).transpose(1, 2) / x.shape[2] ** 0.5
         scores = scores + weight.log()[:, None]
         return scores.masked_fill(~allowed, -torch.inf).softmax(2)
-
-
-def _prior(
-    graph: Graph,
-    token: Int64[Tensor, "visit node"],
-    allowed: Bool[Tensor, "visit node node"],
-    weight: Float[Tensor, "visit node"],
-) -> Float[Tensor, "visit node node"]:
-    """Return P: the visit holds its codes, and a code itself, for sure; others by their share of shared visits."""
-    visit, one, other = torch.nonzero(allowed, as_tuple=True)
-    first, second = token[visit, one], token[visit, other]
-    place, there = find(graph.keys, first * graph.n_nodes + second)
-    share = weight.new_zeros(len(first))
-    share[there] = graph.strength[place[there]].to(share.dtype)
-    share[(one == other) | (first == VISIT) | (second == VISIT)] = 1
-    prior = weight.new_zeros(allowed.shape).index_put((visit, one, other), share) * weight[:, None]
-    return prior / prior.sum(2, keepdim=True)
 
 
 def _divergence(

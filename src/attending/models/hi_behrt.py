@@ -41,7 +41,7 @@ from attending.nn.bert import SPREAD, Encoder, initialise
 from attending.nn.canonical import canonical
 from attending.nn.heads import check_heads
 from attending.nn.masking import EPSILON, mask_tokens
-from attending.nn.packed import segment_sum, token_weights
+from attending.nn.packed import segment_mean, segment_sum, token_weights
 from attending.nn.places import numbers, sinusoids
 from attending.nn.sentence import without_empty_visits
 
@@ -136,7 +136,7 @@ class Model(interface.Model):
         ordered, order = canonical(without_empty_visits(batch))
         windows = self._cut(ordered)
         reading = self._read(ordered, windows)
-        pooled = torch.tanh(self.pool(_mean(reading.states, windows.subjects)))
+        pooled = torch.tanh(self.pool(segment_mean(reading.states, windows.subjects)))
         looks = None if self.training else self._looks(reading, windows, order)
         return Output(logits=self.output(self.dropout(pooled)), token_attention=looks)
 
@@ -169,7 +169,7 @@ class Model(interface.Model):
     def _read(self, batch: Batch, windows: Windows) -> Reading:
         items = self.dropout(self._embed(batch))[windows.source]
         states, seen = self.local(items, windows.segments)
-        segments = self.segment_norm(torch.tanh(self.segment_pool(_mean(states, windows.segments))))
+        segments = self.segment_norm(torch.tanh(self.segment_pool(segment_mean(states, windows.segments))))
         states, read = self.whole(segments, windows.subjects)
         return Reading(seen, read, states)
 
@@ -186,14 +186,6 @@ class Model(interface.Model):
         within = self.local.received(reading.seen, windows.segments)
         among = self.whole.received(reading.read, windows.subjects)
         return segment_sum(within * among[owners(windows.segments)], order[windows.source], len(order))
-
-
-def _mean(
-    x: Float[Tensor, "item width"], offsets: Int64[Tensor, " bounds"]
-) -> Float[Tensor, "segment width"]:
-    """Return the mean of each segment's items; 0 for an empty one."""
-    lengths = offsets.diff()
-    return segment_sum(x, owners(offsets), len(lengths)) / lengths.clamp(min=1)[:, None]
 
 
 def _perceptron(width: int) -> nn.Sequential:

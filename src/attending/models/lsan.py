@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output
 from attending.nn import interface
 from attending.nn.heads import check_heads
-from attending.nn.packed import multi_hot, segment_softmax, segment_sum, token_weights
+from attending.nn.packed import attended, multi_hot, token_weights
 from attending.nn.places import numbers, shifted, sinusoids
 from attending.nn.post_norm import PostNormLayer, encode
 
@@ -64,8 +64,7 @@ class Model(interface.Model):
         far, near = self._long(visits, batch), self._short(visits, batch)
         states = torch.tanh(self.both(torch.cat([far, near], 1)))
         owner, n = batch.subject_of_visit, batch.n_subjects
-        of_visit = segment_softmax(self.visit_score(states), owner, n)
-        pooled = segment_sum(of_visit[:, None] * states, owner, n)
+        pooled, of_visit = attended(states, self.visit_score(states), owner, n)
         return Output(
             logits=self.output(self.dropout(pooled)),
             visit_attention=of_visit,
@@ -77,8 +76,7 @@ class Model(interface.Model):
         present = multi_hot(batch)
         codes = self.embedding[batch.tokens] * token_weights(batch, present)[:, None]
         scores = self.code_score(codes).masked_fill(~present, -torch.inf)
-        attention = segment_softmax(scores, batch.visit_of_token, batch.n_visits)
-        visits = segment_sum(attention[:, None] * codes, batch.visit_of_token, batch.n_visits)
+        visits, attention = attended(codes, scores, batch.visit_of_token, batch.n_visits)
         return self.dropout(visits), attention
 
     def _long(self, visits: Float[Tensor, "visit width"], batch: Batch) -> Float[Tensor, "visit width"]:

@@ -35,7 +35,7 @@ from attending.nn import interface
 from attending.nn.canonical import canonical
 from attending.nn.masking import masked_loss
 from attending.nn.packed import last, token_weights
-from attending.nn.places import shifted
+from attending.nn.places import followed, numbers, shifted
 from attending.nn.scan import selective_scan
 from attending.nn.time import time_features
 
@@ -79,13 +79,12 @@ class Model(interface.Model):
     def self_loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Return the mean cross-entropy of the next event's code, at events drawn from the batch."""
         batch, _ = canonical(batch)
-        (followed,) = torch.nonzero(~starts(batch)[1:], as_tuple=True)
-        drawn = followed[torch.randperm(len(followed), device=followed.device)[:PREDICTED_AT_ONCE]]
+        drawn = followed(batch.token_offsets, PREDICTED_AT_ONCE)
         return masked_loss(self.pretext(self._read(batch)[drawn]), batch.tokens[drawn + 1])
 
     def _read(self, batch: Batch) -> Float[Tensor, "token width"]:
         """Return the state after each event."""
-        x, first = self.dropout(self._embed(batch)), starts(batch)
+        x, first = self.dropout(self._embed(batch)), numbers(batch.token_offsets) == 0
         for layer in self.layers:
             x = x + self.dropout(layer(x, batch.token_offsets, first))
         return self.norm(x)
@@ -129,13 +128,6 @@ class Layer(nn.Module):
         step, rate = softplus(self.step(ranks)), -self.log_rate.exp()
         y = selective_scan(u, step, rate, into, out_of, first) + self.skip * u
         return self.output(y * silu(gate))
-
-
-def starts(batch: Batch) -> Bool[Tensor, " token"]:
-    """Say which events are the first of their history."""
-    first = torch.zeros(len(batch.tokens) + 1, dtype=torch.bool, device=batch.tokens.device)
-    first[batch.token_offsets] = True
-    return first[:-1]
 
 
 def gaps(batch: Batch) -> Float[Tensor, " token"]:

@@ -28,7 +28,7 @@ from attending.nn import interface
 from attending.nn.bert import Encoder, initialise
 from attending.nn.heads import check_heads
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
-from attending.nn.packed import segment_sum, token_weights
+from attending.nn.packed import segment_mean, segment_sum, token_weights
 from attending.nn.places import numbers
 from attending.nn.sentence import without_empty_visits
 
@@ -93,8 +93,7 @@ class Model(interface.Model):
         return self.encoder(self.dropout(e), batch.token_offsets)
 
     def _pool(self, states: Float[Tensor, "token width"], batch: Batch) -> Float[Tensor, "subject width"]:
-        total = segment_sum(states, batch.subject_of_token, batch.n_subjects)
-        return torch.tanh(self.pool(total / batch.token_offsets.diff().clamp(min=1)[:, None]))
+        return torch.tanh(self.pool(segment_mean(states, batch.token_offsets)))
 
 
 def long_stay(batch: Batch) -> Bool[Tensor, " subject"]:

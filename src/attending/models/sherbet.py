@@ -27,10 +27,17 @@ from torch.nn.functional import leaky_relu, logsigmoid, normalize
 
 from attending.batch import Batch, Facts, Ontology, Output
 from attending.nn import interface
-from attending.nn.graph import Graph, co_occurrence, edges_of
+from attending.nn.graph import KeptGraph, co_occurrence, edges_of
 from attending.nn.hyperbolic import place_concepts
 from attending.nn.ontology import levels_of, links_of, mix, sort_links
-from attending.nn.packed import multi_hot, segment_shares, segment_softmax, segment_sum, token_weights
+from attending.nn.packed import (
+    attended,
+    multi_hot,
+    segment_shares,
+    segment_softmax,
+    segment_sum,
+    token_weights,
+)
 
 OWN = 0.9  # how much of a code is itself, and not its company
 SLOPE = 0.3
@@ -74,7 +81,7 @@ class Model(interface.Model):
     """Sherbet over packed histories."""
 
     needs = frozenset({"ontology", "together"})
-    sized = ("starts", "neighbours", "shares", "above", "by_level", "n_of_level", "parent_place")
+    sized = ("above", "by_level", "n_of_level", "parent_place")
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -90,9 +97,7 @@ class Model(interface.Model):
         self.output = nn.Linear(config.width_patient, config.n_outcomes)
         self.dropout = nn.Dropout(config.dropout)
         self.pretext = nn.Linear(config.width_patient, config.n_concepts)
-        self.starts = nn.Buffer(torch.zeros(config.n_tokens + 1, dtype=torch.int64))
-        self.neighbours = nn.Buffer(torch.zeros(0, dtype=torch.int64))
-        self.shares = nn.Buffer(torch.zeros(0))
+        self.company = KeptGraph(config.n_tokens)
         self.above = nn.Buffer(torch.zeros(2, 0, dtype=torch.int64))
         self.by_level = nn.Buffer(torch.zeros(0, dtype=torch.int64))
         self.n_of_level = nn.Buffer(torch.zeros(0, dtype=torch.int64))
@@ -109,8 +114,7 @@ class Model(interface.Model):
         graph = co_occurrence(
             facts.together, self.config.n_tokens, threshold=0.0, strongest=self.config.n_neighbours
         )
-        self.starts, self.neighbours = nn.Buffer(graph.starts), nn.Buffer(graph.to)
-        self.shares = nn.Buffer(graph.strength)
+        self.company.keep(graph)
         self.above = nn.Buffer(facts.ontology.above.clone())
         levels = _levels(facts.ontology)
         self.by_level, self.n_of_level, self.parent_place = (nn.Buffer(one) for one in levels)
@@ -148,13 +152,12 @@ class Model(interface.Model):
         codes = self._codes(tokens)[place] * token_weights(batch)[:, None]
         scores = self.code_score(torch.tanh(self.code(codes)))[:, 0].to(codes.dtype)
         scores = scores.masked_fill(~multi_hot(batch), -torch.inf)
-        of_code = segment_softmax(scores, batch.visit_of_token, batch.n_visits)
-        visits = segment_sum(of_code[:, None] * codes, batch.visit_of_token, batch.n_visits)
+        visits, of_code = attended(codes, scores, batch.visit_of_token, batch.n_visits)
         return *self._attend(visits, batch), of_code
 
     def _codes(self, tokens: Int64[Tensor, " chosen"]) -> Float[Tensor, "chosen width"]:
         """Return c: the tokens in their company."""
-        graph = Graph(starts=self.starts, to=self.neighbours, strength=self.shares)
+        graph = self.company()
         own = self.dropout(self.embedding)
         item, edge = edges_of(graph, tokens)
         links = torch.stack([item, graph.to[edge]])

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, Output
 from attending.nn import interface
-from attending.nn.packed import last, pack, visit_gaps, visit_sums
+from attending.nn.grid import each_step, grid, to_cells, to_items
+from attending.nn.packed import last, visit_gaps, visit_sums
 from attending.nn.time import log_decay
 
 
@@ -63,17 +64,13 @@ class Model(interface.Model):
         """Return h at each visit, from the visits' share of the gates and the share of s that each gap takes."""
         if len(projected) == 0:
             return lost.new_zeros(0, self.recurrent.in_features)
-        packed, source = pack(projected, offsets)
-        sizes = packed.batch_sizes.tolist()
-        hidden = memory = lost.new_zeros(sizes[0], self.recurrent.in_features)
+        places = grid(offsets)
+        hidden = memory = lost.new_zeros(places.sizes[0], self.recurrent.in_features)
         states = []
-        for gates, fades in zip(
-            torch.split(packed.data, sizes), torch.split(lost[source], sizes), strict=True
-        ):
+        for gates, fades in each_step(places.sizes, to_cells(projected, places), to_cells(lost, places)):
             hidden, memory = self._step(gates, fades, hidden[: len(gates)], memory[: len(gates)])
             states.append(hidden)
-        ordered = torch.cat(states)
-        return torch.zeros_like(ordered).index_copy(0, source, ordered)
+        return to_items(torch.cat(states), places)
 
     def _step(
         self,

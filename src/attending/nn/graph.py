@@ -5,15 +5,15 @@ so that memory grows with `n_nodes · strongest` and nothing of size `n_nodes²`
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from attending.batch import Ontology, Together, offsets_of, owners
+from attending.batch import Ontology, Together, offsets_of, owners, runs
 from attending.nn.packed import segment_shares
+from attending.nn.sized import Sized
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,31 @@ class Graph:
         """How many nodes the graph has."""
         return len(self.starts) - 1
 
-    @cached_property
+    @property
     def keys(self) -> Int64[Tensor, " edge"]:
         """One rising number for each edge: `from · n_nodes + to`."""
         return owners(self.starts) * self.n_nodes + self.to
+
+
+class KeptGraph(Sized):
+    """A graph as a part of a model: one without edges until it is told."""
+
+    sized = ("to_node", "strength")
+
+    def __init__(self, n_nodes: int) -> None:
+        super().__init__()
+        self.starts = nn.Buffer(torch.zeros(n_nodes + 1, dtype=torch.int64))
+        self.to_node = nn.Buffer(torch.zeros(0, dtype=torch.int64))
+        self.strength = nn.Buffer(torch.zeros(0))
+
+    def keep(self, graph: Graph) -> None:
+        """Keep this graph."""
+        self.starts, self.to_node = nn.Buffer(graph.starts), nn.Buffer(graph.to)
+        self.strength = nn.Buffer(graph.strength)
+
+    def forward(self) -> Graph:
+        """Return the graph."""
+        return Graph(starts=self.starts, to=self.to_node, strength=self.strength)
 
 
 def graph_of(
@@ -97,10 +118,7 @@ def edges_of(
     graph: Graph, nodes: Int64[Tensor, " item"]
 ) -> tuple[Int64[Tensor, " link"], Int64[Tensor, " link"]]:
     """Return every edge that leaves the node of each item: (item, edge), by item."""
-    degree = graph.starts.diff()[nodes]
-    item = torch.repeat_interleave(torch.arange(len(nodes), device=nodes.device), degree)
-    first = graph.starts[nodes] - (degree.cumsum(0) - degree)
-    return item, torch.arange(len(item), device=nodes.device) + first[item]
+    return runs(graph.starts[nodes], graph.starts.diff()[nodes])
 
 
 def edges_within(

@@ -75,15 +75,15 @@ def before(sizes: list[int], device: torch.device) -> Int64[Tensor, " cell"]:
 def blocks(sizes: list[int], most: int) -> list[tuple[list[int], slice]]:
     """Cut the steps into blocks of at most `most` cells, or of one step: the sizes of each, and its cells."""
     found: list[tuple[list[int], slice]] = []
-    start = 0
+    held: list[int] = []
+    start = end = 0
     for size in sizes:
-        if found and sum(found[-1][0]) + size <= most:
-            found[-1][0].append(size)
-        else:
-            found.append(([size], slice(0)))
-        held, start = found[-1][0], start + size
-        found[-1] = (held, slice(start - sum(held), start))
-    return found
+        if held and end - start + size > most:
+            found.append((held, slice(start, end)))
+            held, start = [], end
+        held.append(size)
+        end += size
+    return [*found, (held, slice(start, end))] if held else found
 
 
 def each_step(sizes: list[int], *columns: Tensor) -> list[tuple[Tensor, ...]]:

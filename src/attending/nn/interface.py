@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Facts, Output
 from attending.config import Settings
 from attending.nn.losses import VALUE_TARGET
+from attending.nn.sized import Sized
 
 SIZES = {
     "tiny": {"width": 32, "n_layers": 1, "n_heads": 2},
@@ -54,7 +55,7 @@ class OntologyConfig(ModelConfig):
     n_concepts: int = 0
 
 
-class Model(nn.Module):
+class Model(Sized):
     """The interface of models.
 
     A model learns in one of two ways, named by `fits`: False, it has gradients and the training loop trains it;
@@ -62,13 +63,12 @@ class Model(nn.Module):
     the batch alone: no labels, no batch mates, nothing after the prediction time.
 
     `needs` names the facts that are costly to gather, `ontology` and `together`, where the model reads them.
-    `sized` names buffers that the data size: their shape is not in the settings, and loading makes room for them.
+    `sized` names buffers that the data size (`nn.sized`).
     """
 
     fits: bool = False
     differentiable: bool = True
     needs: frozenset[str] = frozenset()
-    sized: tuple[str, ...] = ()
 
     def use(self, facts: Facts) -> None:
         """Take in what is known before training. Start the bias of `self.output`, if there is one, at a first guess.
@@ -92,13 +92,6 @@ class Model(nn.Module):
     def forward(self, batch: Batch) -> Output:
         """Return the logits of the batch."""
         raise NotImplementedError
-
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
-        """Make room for buffers that the data size before they are copied in."""
-        for name in self.sized:
-            if prefix + name in state_dict:
-                setattr(self, name, nn.Buffer(torch.zeros_like(state_dict[prefix + name])))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 @runtime_checkable

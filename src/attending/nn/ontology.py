@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, leaky_relu
 
+from attending.batch import runs
 from attending.nn.packed import head_softmax
 
 
@@ -25,9 +26,8 @@ def links_of(
     owner = links[0].contiguous()
     first = torch.searchsorted(owner, receivers)
     n_links = torch.searchsorted(owner, receivers, right=True) - first
-    place = torch.repeat_interleave(torch.arange(len(receivers), device=links.device), n_links)
-    within = torch.arange(len(place), device=links.device) - (n_links.cumsum(0) - n_links)[place]
-    return torch.stack([place, links[1][first[place] + within]])
+    place, link = runs(first, n_links)
+    return torch.stack([place, links[1][link]])
 
 
 def mix(

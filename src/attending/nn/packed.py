@@ -8,8 +8,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from attending.batch import Batch
-from attending.nn.grid import grid, to_cells, to_items
+from attending.batch import Batch, owners
+from attending.nn.grid import Grid, grid, to_cells, to_items
+from attending.nn.places import numbers
 from attending.nn.recurrence import gru, lstm
 
 
@@ -53,6 +54,14 @@ def segment_sum(
     return values.new_zeros(n, *values.shape[1:]).index_add(0, owner, values)
 
 
+def segment_mean(
+    items: Float[Tensor, "item width"], offsets: Int64[Tensor, " bounds"]
+) -> Float[Tensor, "segment width"]:
+    """Return the mean of the items of each segment; 0 for an empty one."""
+    lengths = offsets.diff()
+    return segment_sum(items, owners(offsets), len(lengths)) / lengths.clamp(min=1)[:, None]
+
+
 def segment_softmax(
     scores: Float[Tensor, " item"], owner: Int64[Tensor, " item"], n: int
 ) -> Float[Tensor, " item"]:
@@ -64,6 +73,17 @@ def segment_softmax(
     peak = scores.new_full((n,), -torch.inf).scatter_reduce(0, owner, scores.detach(), "amax")
     raised = (scores - peak[owner]).exp()
     return raised / segment_sum(raised, owner, n)[owner]
+
+
+def attended(
+    items: Float[Tensor, "item width"],
+    scores: Float[Tensor, " item"],
+    owner: Int64[Tensor, " item"],
+    n: int,
+) -> tuple[Float[Tensor, "segment width"], Float[Tensor, " item"]]:
+    """Return the mean of each segment's items, weighed by the softmax of their scores, and these weights."""
+    weights = segment_softmax(scores, owner, n)
+    return segment_sum(weights[:, None] * items, owner, n), weights
 
 
 def head_softmax(
@@ -83,37 +103,29 @@ def segment_shares(
     return values / total.clamp(min=torch.finfo(total.dtype).tiny)[owner]
 
 
-def pack(
-    items: Float[Tensor, "item width"], offsets: Int64[Tensor, " bounds"], *, backwards: bool = False
-) -> tuple[PackedSequence, Int64[Tensor, " item"]]:
-    """Lay segments out for a recurrence of torch, and say where each of its rows came from.
-
-    With `backwards`, every segment is read from its last item to its first.
-    """
-    places = grid(offsets, backwards=backwards)
-    return PackedSequence(items[places.source], torch.tensor(places.sizes, dtype=torch.int64)), places.source
-
-
 def run(
     recurrence: nn.GRU | nn.LSTM,
     items: Float[Tensor, "item width"],
     offsets: Int64[Tensor, " bounds"],
     *,
     backwards: bool = False,
+    start: Float[Tensor, "segment hidden"] | None = None,
 ) -> Float[Tensor, "item hidden"]:
     """Run a recurrence over each segment and return its state at each item, in the items' own order.
 
     A bidirectional one gives both directions' states side by side: what it read up to the item, and from its end.
+    `start` is the state before each segment's first item, 0 unless told; only for a GRU of one layer and one direction.
     """
     if len(items) == 0:
         return items.new_zeros(0, recurrence.hidden_size * (2 if recurrence.bidirectional else 1))
     if items.is_cuda or recurrence.num_layers > 1:
-        packed, source = pack(items, offsets, backwards=backwards)
-        states = recurrence(packed)[0].data
-        return torch.zeros_like(states).index_copy(0, source, states)
-    ways = [_one_way(recurrence, items, offsets, backwards, "")]
+        places = grid(offsets, backwards=backwards)
+        packed = PackedSequence(to_cells(items, places), torch.tensor(places.sizes, dtype=torch.int64))
+        before = None if start is None else _first_rows(start, places, offsets)[None]
+        return to_items(recurrence(packed, before)[0].data, places)
+    ways = [_one_way(recurrence, items, offsets, start, "", backwards=backwards)]
     if recurrence.bidirectional:
-        ways.append(_one_way(recurrence, items, offsets, not backwards, "_reverse"))
+        ways.append(_one_way(recurrence, items, offsets, start, "_reverse", backwards=not backwards))
     return torch.cat(ways, 1)
 
 
@@ -121,8 +133,10 @@ def _one_way(
     recurrence: nn.GRU | nn.LSTM,
     items: Float[Tensor, "item width"],
     offsets: Int64[Tensor, " bounds"],
-    backwards: bool,
+    start: Float[Tensor, "segment hidden"] | None,
     way: str,
+    *,
+    backwards: bool,
 ) -> Float[Tensor, "item hidden"]:
     """Run one direction of a recurrence as torch defines it, by `nn.recurrence`."""
     places = grid(offsets, backwards=backwards)
@@ -130,9 +144,19 @@ def _one_way(
         getattr(recurrence, f"{name}_l0{way}") for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh")
     )
     go = gru if isinstance(recurrence, nn.GRU) else lstm
-    start = items.new_zeros(places.sizes[0], recurrence.hidden_size)
-    states = go(to_cells(items, places), start, (weight, bias, recurrent, recurrent_bias), places.sizes)
+    if start is None:
+        before = items.new_zeros(places.sizes[0], recurrence.hidden_size)
+    else:
+        before = _first_rows(start, places, offsets)
+    states = go(to_cells(items, places), before, (weight, bias, recurrent, recurrent_bias), places.sizes)
     return to_items(states, places)
+
+
+def _first_rows(
+    start: Float[Tensor, "segment hidden"], places: Grid, offsets: Int64[Tensor, " bounds"]
+) -> Float[Tensor, "row hidden"]:
+    """Return the state before each history of the grid, in the order in which they stand there."""
+    return start[owners(offsets)[places.source[: places.sizes[0]]]]
 
 
 def last(
@@ -165,8 +189,7 @@ def visit_gaps(batch: Batch) -> Float[Tensor, " visit"]:
     days, ages = visit_days(batch), _of_last_token(batch.ages, batch)
     gaps = torch.zeros_like(days)
     gaps[1:] = days[1:] - days[:-1]
-    first = torch.zeros_like(days, dtype=torch.bool)
-    first[batch.subject_offsets[:-1][batch.subject_offsets.diff() > 0]] = True
+    first = numbers(batch.subject_offsets) == 0
     after_birth = torch.zeros_like(first)
     after_birth[1:] = first[:-1] & (ages[:-1] <= 0)
     return torch.where(first | after_birth, torch.zeros_like(gaps), gaps).clamp(min=0)

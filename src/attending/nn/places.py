@@ -13,6 +13,13 @@ def numbers(offsets: Int64[Tensor, " bounds"]) -> Int64[Tensor, " item"]:
     return torch.arange(len(owner), device=offsets.device) - offsets[:-1][owner]
 
 
+def followed(offsets: Int64[Tensor, " bounds"], most: int) -> Int64[Tensor, " drawn"]:
+    """Return up to `most` items, drawn at random, that are followed by another of their segment."""
+    owner = owners(offsets)
+    places = (owner[1:] == owner[:-1]).nonzero()[:, 0]
+    return places[torch.randperm(len(places), device=places.device)[:most]]
+
+
 def sinusoids(
     place: Int64[Tensor, " item"], like: Float[Tensor, "rows width"]
 ) -> Float[Tensor, "item width"]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from attending.batch import Batch
 from attending.nn.packed import segment_sum, visit_days
+from attending.nn.places import numbers
 
 DAYS_A_YEAR = 365.25
 SHORTEST_PERIOD_DAYS = 2.0
@@ -60,9 +61,7 @@ def log_decay(days: Float[Tensor, " item"]) -> Float[Tensor, " item"]:
 def known_from_birth(batch: Batch) -> Bool[Tensor, " visit"]:
     """Say which visits hold static facts: the first of a history, where no event of it is later than birth."""
     aged = segment_sum((batch.ages > 0).float(), batch.visit_of_token, batch.n_visits) > 0
-    first = torch.zeros_like(aged)
-    first[batch.subject_offsets[:-1][batch.subject_offsets.diff() > 0]] = True
-    return first & ~aged
+    return (numbers(batch.subject_offsets) == 0) & ~aged
 
 
 def visits_ago(batch: Batch) -> Float[Tensor, " visit"]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_atomic, writing
+from attending.artifact import Manifest, Recipe, is_current, read_manifest, write_text, writing
 from attending.report.comparison import three_numbers
 from attending.report.evidence import read
 from attending.report.page import html, page
@@ -51,7 +51,7 @@ def report(
         found = read(events, labels, metrics, models, attributions, config.n_timelines, file, audit)
         content = page(found, config, study)
         text = html(content)
-        write_atomic(writer.path / INDEX, lambda path: path.write_text(text, encoding="utf-8"))
+        write_text(writer.path / INDEX, text)
         writer.counts = {
             "bytes": len(text.encode()),
             "models": len(content.models),

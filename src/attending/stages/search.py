@@ -18,7 +18,16 @@ import polars as pl
 from pydantic import Field
 
 from attending import registry
-from attending.artifact import Manifest, Recipe, Writer, is_current, read_manifest, write_atomic, writing
+from attending.artifact import (
+    Manifest,
+    Recipe,
+    Writer,
+    is_current,
+    read_manifest,
+    write_atomic,
+    write_text,
+    writing,
+)
 from attending.checkpoint import build_model
 from attending.config import Component, Settings, build
 from attending.data import batches
@@ -164,19 +173,22 @@ def check(space: Mapping[str, Range | list[Any]], model: Component, training: lo
         if section not in SECTIONS or name not in known[section]:
             names = [f"{one}.{field}" for one in SECTIONS for field in known[one]]
             raise ConfigError(f"the search names '{key}', which is no setting{nearest(key, names)}")
-        if isinstance(values, Range):
-            if values.low >= values.high or (values.log and values.low <= 0):
-                raise ConfigError(
-                    f"expected low < high, both above 0 on a log scale, for '{key}' of the search"
-                )
-            ends = [int(one) if key in integers(model) else one for one in (values.low, values.high)]
-        elif not values:
+        for one in _extremes(key, values, whole=key in integers(model)):
+            _trained_by(training, {key: one})
+            _built(laid_over(model, {key: one}))
+
+
+def _extremes(key: str, values: Range | list[Any], *, whole: bool) -> list[Any]:
+    """Return the values that must fit for all to fit: the ends of a range, all of a list."""
+    if isinstance(values, list):
+        if not values:
             raise ConfigError(
                 f"expected something to choose from for '{key}' of the search; got an empty list"
             )
-        for one in ends if isinstance(values, Range) else values:
-            _trained_by(training, {key: one})
-            _built(laid_over(model, {key: one}))
+        return values
+    if values.low >= values.high or (values.log and values.low <= 0):
+        raise ConfigError(f"expected low < high, both above 0 on a log scale, for '{key}' of the search")
+    return [int(one) if whole else one for one in (values.low, values.high)]
 
 
 def integers(model: Component) -> frozenset[str]:
@@ -291,8 +303,7 @@ def _close(writer: Writer, trials: _Trials) -> None:
         train={key.removeprefix("train."): one for key, one in first.items() if key.startswith("train.")},
         tuning_loss=first["tuning_loss"],
     )
-    text = best.to_yaml()
-    write_atomic(writer.path / BEST_FILE, partial(_write_text, text=text))
+    write_text(writer.path / BEST_FILE, best.to_yaml())
     shutil.rmtree(writer.path / MODEL, ignore_errors=True)
     shutil.copytree(_folder(writer.path, first["trial"]), writer.path / MODEL, copy_function=os.link)
     writer.counts = {
@@ -304,7 +315,3 @@ def _close(writer: Writer, trials: _Trials) -> None:
 
 def _folder(search: Path, number: int) -> Path:
     return search / TRIALS / f"{number:03d}"
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -25,6 +25,7 @@ from attending.artifact import (
     read_manifest,
     write_atomic,
     write_json,
+    write_text,
     writing,
 )
 from attending.errors import ArtifactError, ConfigError, nearest
@@ -114,8 +115,7 @@ def seismometer(run: Path, out: Path, *, model: str = "", n_outcomes: int = N_OU
 
 
 def _write_yaml(path: Path, content: dict[str, Any]) -> None:
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    write_atomic(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+    write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
 def _best(metrics: Path, models: list[str]) -> str:

@@ -4,7 +4,6 @@ Nothing is fitted on the other data: its samples get the run's outcomes, its his
 one of its subjects is held out. Below `out`: `splits/`, `labels/`, `tokens/`, `predictions/NAME/` and `validation/`.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from attending.artifact import (
     read_manifest,
     write_atomic,
     write_json,
+    write_text,
     writing,
 )
 from attending.compare import page
@@ -105,7 +105,7 @@ def _compare(run: Path, events: Path, out: Path, config: Config, seed: int) -> M
         write_json(writer.path / FILES[0], result)
         write_atomic(writer.path / FILES[1], _long(result).write_csv)
         text = page.html(page.validation_page(result, tables, code_version()))
-        write_atomic(writer.path / FILES[2], _text(text))
+        write_text(writer.path / FILES[2], text)
         writer.counts = {"models": len(result["models"]), **result["external"]}
     return read_manifest(target, KIND)
 
@@ -198,7 +198,3 @@ def _long(result: dict[str, Any]) -> pl.DataFrame:
         for metric, values in metrics.items()
     ]
     return pl.DataFrame(rows, infer_schema_length=None)
-
-
-def _text(text: str) -> Callable[[Path], object]:
-    return lambda path: path.write_text(text, encoding="utf-8")

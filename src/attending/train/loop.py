@@ -116,12 +116,13 @@ class Run:
     ) -> dict[str, Tensor]:
         """Measure the tuning loss, note whether it is the best, and decide whether to go on."""
         self._write(log)
-        mean = self.tuning_loss(learner.measured())
+        measured = learner.measured()
+        mean = self.tuning_loss(measured)
         log.epoch(step=at.step, epoch=at.epoch, tuning_loss=mean)
         at.epoch, at.batch = at.epoch + 1, 0
         if mean < at.best_loss:
             at.best_loss, at.best_step, at.bad_epochs = mean, at.step, 0
-            best = weights_of(learner.measured().model)
+            best = weights_of(measured.model)
         else:
             at.bad_epochs += 1
         at.finished = (

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from attending.artifact import write_atomic
+from attending.artifact import write_text
 from attending.checkpoint import load_tensors, save_tensors
 from attending.errors import ArtifactError, ModelError
 
@@ -116,7 +116,7 @@ class Log:
         if self.path is None:
             return
         kept = [line for line in _lines(self.path) if _logged_before(line, at)]
-        write_atomic(self.path, lambda temporary: temporary.write_text("".join(kept), encoding="utf-8"))
+        write_text(self.path, "".join(kept))
 
     def _append(self, lines: list[dict[str, int | float]]) -> None:
         if self.path is None:

@@ -5,7 +5,7 @@ thread that reads ahead.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -29,9 +29,7 @@ class Part:
 
     def pinned(self) -> "Part":
         """Return the part in memory that a GPU can fetch by itself."""
-        tensors = {one.name: getattr(self.batch, one.name) for one in fields(self.batch)}
-        pinned = {name: one.pin_memory() for name, one in tensors.items() if one is not None}
-        return Part(replace(self.batch, **pinned), self.weights.pin_memory())
+        return Part(self.batch.pinned(), self.weights.pin_memory())
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from attending.batch import Batch, offsets_of
 from attending.nn.counts.features import Layout, Rows, rows
+from attending.nn.sized import Sized
 
 MIN_HISTORIES = 5  # training histories that fill a column for it to be kept
 NO_VALUE_GAP = 6.0  # beyond ±5, where values lie
@@ -56,8 +57,10 @@ def filled(matrix: csr_array, min_rows: int = MIN_HISTORIES) -> Int64[Tensor, " 
     return torch.from_numpy(np.flatnonzero(counts >= max(1, min(min_rows, n_rows // 20))))
 
 
-class Kept(nn.Module):
+class Kept(Sized):
     """Which of many columns a model keeps, and where."""
+
+    sized = ("columns",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,8 +91,3 @@ class Kept(nn.Module):
         inside[within] = self.columns[place[within]] == found.columns[within]
         n_before = offsets_of(inside.long())
         return Rows(offsets=n_before[found.offsets], columns=place[inside], values=found.values[inside])
-
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
-        """Make room for any number of columns before they are copied in."""
-        self.columns = nn.Buffer(torch.zeros_like(state_dict[f"{prefix}columns"]))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
