@@ -7,9 +7,11 @@ The studies are `studies/zoo/NAME.yaml`. What is found of a model on a data set 
 goes on. `--minutes` starts no new one after so long. `--write` makes `benchmarks/results/models.md` of all there are.
 
 A model that the training loop trains is searched (`search:` of the study: so many trials, one pass over the training
-subjects each), then trained with what was found by each of five seeds. A model that fits itself chooses its settings on
-tuning subjects as it fits, and one seed is enough. Intervals are of a bootstrap of held-out subjects, of the mean over
-seeds; all models are weighed by the same replicates, which pairs their differences.
+subjects each), then trained with what was found by each of five seeds. Those in `COSTLY`, which attend among single
+events or run a recurrence for each feature, cost many times the others: they are searched among the sizes `tiny` and
+`small`, the others also at `medium`. A model that fits itself chooses its settings on tuning subjects as it fits, and
+one seed is enough. Intervals are of a bootstrap of held-out subjects, of the mean over seeds; all models are weighed by
+the same replicates, which pairs their differences.
 """
 
 import argparse
@@ -39,7 +41,7 @@ from attending.pipeline import Study
 from attending.schema import HELD_OUT, OUTCOME, TUNING
 from attending.stages.label import read_labels, read_outcomes
 from attending.stages.predict import open_samples, predict
-from attending.stages.search import applied, read_best, search
+from attending.stages.search import Range, applied, default_space, read_best, search
 from attending.stages.split import read_splits
 from attending.stages.train import train
 from attending.study import training
@@ -49,6 +51,19 @@ CELLS = Path("benchmarks/results/zoo")
 PAGE = Path("benchmarks/results/models.md")
 SEEDS = range(5)
 N_TIMED = 50
+SIZE = "model.size"
+COSTLY = {
+    "behrt",
+    "cehr_bert",
+    "concare",
+    "core_behrt",
+    "decoder",
+    "hi_behrt",
+    "mamba",
+    "med_bert",
+    "transform_ehr",
+    "transformer",
+}
 FIRST = ("diabetes130", "synpuf-yearly", "physionet2012", "simulated-20k")
 COLUMNS = {
     "macro_auroc": "macro AUROC",
@@ -65,7 +80,7 @@ def main() -> None:
     """Run what is not there yet, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", nargs="*", default=list(FIRST))
-    parser.add_argument("--models", nargs="*", default=[*BASELINES, *others()])
+    parser.add_argument("--models", nargs="*", default=every())
     parser.add_argument(
         "--minutes", type=float, default=float("inf"), help="start no new model after so long"
     )
@@ -84,9 +99,10 @@ def main() -> None:
     print(text)
 
 
-def others() -> list[str]:
-    """Return every model that is no standing baseline."""
-    return [name for name in registry.names("models") if name not in BASELINES]
+def every() -> list[str]:
+    """Return every model: the standing baselines, then the others, the costly last."""
+    others = [name for name in registry.names("models") if name not in BASELINES]
+    return [*BASELINES, *sorted(others, key=lambda name: name in COSTLY)]
 
 
 def cell(study: str, model: str) -> Path:
@@ -140,7 +156,7 @@ def one(name: str, model: str) -> dict[str, Any]:
             labels,
             out,
             model=component,
-            config=study.config.search,
+            config=study.config.search.model_copy(update={"space": space_of(component)}),
             training=config.model_copy(update={"epochs": 1}),
             batching=study.config.batches,
         )
@@ -165,6 +181,14 @@ def one(name: str, model: str) -> dict[str, Any]:
         "latency_ms": latency(study, f"{model}-0"),
     }
     return found | scored(study, predictions)
+
+
+def space_of(component: Component) -> dict[str, Range | list[Any]]:
+    """Return what is searched: what `attending search` searches unless told, without the largest size of the costly."""
+    space = default_space(component)
+    if component.name in COSTLY and SIZE in space:
+        space[SIZE] = ["tiny", "small"]
+    return space
 
 
 def latency(study: Study, folder: str) -> float:
@@ -237,9 +261,10 @@ def page() -> str:
         "`python benchmarks/zoo.py --write`. Every number is of held-out subjects: the mean of five seeds (one where a "
         "model fits itself), its 95 % interval over a bootstrap of subjects, `sd` its standard deviation over seeds. "
         "Settings were searched on tuning subjects alone, the same four trials of one pass for every model that the "
-        "training loop trains. `−` is the paired difference to the best baseline, which tuning subjects chose (in "
-        "italics). CPU-seconds are of one training, milliseconds of one patient predicted alone, on one thread of a "
-        "shared machine."
+        "training loop trains, among the sizes tiny, small and medium; without medium where a model costs many times "
+        f"the others ({', '.join(sorted(COSTLY))}). `−` is the paired difference to the best baseline, which tuning "
+        "subjects chose (in italics). CPU-seconds are of one training, milliseconds of one patient predicted alone, on "
+        "one thread of a shared machine."
     ]
     parts += [section(name) for name in FIRST if (CELLS / name).exists()]
     return "\n\n".join(parts) + "\n"
@@ -273,7 +298,7 @@ def section(name: str) -> str:
             f"| {label} | {' | '.join(values)} | {'' if sd is None else f'{sd:.3f}'} | {difference(one, best)} "
             f"| {one['n_parameters']:,} | {one['training_cpu_seconds']:,.0f} | {one['latency_ms']:.1f} |"
         )
-    missing = [model for model in [*BASELINES, *others()] if not cell(name, model).exists()]
+    missing = [model for model in every() if not cell(name, model).exists()]
     if missing:
         lines += ["", f"Not run yet: {', '.join(missing)}."]
     return "\n".join(lines)
