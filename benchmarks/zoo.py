@@ -58,6 +58,7 @@ COSTLY = {
     "concare",
     "core_behrt",
     "decoder",
+    "g_bert",
     "hi_behrt",
     "mamba",
     "med_bert",
