@@ -28,7 +28,7 @@ FORMS = ("paper", "authors")
 QUIRKS = {
     "behrt": "the table of visit positions is random and stays so, where the paper has a sinusoid",
     "concare": "layer norms are computed and not used; time counts steps and is appended to the score",
-    "gram": "the state is halved before the output",
+    "gram": "dropout leaves the state unscaled, and prediction halves it, whatever the rate (here .2)",
     "hitanet": "heads are blocks of time steps, under another's padding mask",
     "retain": "both recurrences' outputs are halved",
     "stagenet": "a window that reaches back before the first step holds zeros that share its softmax",

@@ -29,7 +29,7 @@ from attending.stages.tokenize import read_vocabulary
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images" / "models"
 INK, BAR = "#1f3a5f", "#9db8d9"
-LONGEST_NAME = 34
+LONGEST_NAME = 30
 N_VISITS, MOST_TOKENS = 6, 60
 STUDY = {
     "name": "Figures of the models",
@@ -137,10 +137,10 @@ def draw(
     for visit, of in rows.items():
         for row, token in enumerate(of):
             shade = float(of_token[token] / max(of_token.max(), 1e-9))
-            below.scatter(visit - 0.36, row, s=16, color=INK, alpha=0.08 + 0.92 * shade, linewidths=0)
+            below.scatter(visit - 0.36, row, s=16, color=INK, alpha=0.2 + 0.8 * shade, linewidths=0)
             name = described[int(batch.tokens[token])] or "?"
             name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-            below.text(visit - 0.28, row, name, va="center", fontsize=5.5, color=INK)
+            below.text(visit - 0.28, row, name, va="center", fontsize=6.5, color=INK)
     below.set_ylim(deepest - 0.5, -0.8)
     below.set_yticks([])
     ago = [float(-batch.days[of[-1]]) if len(of) else 0.0 for of in rows.values()]

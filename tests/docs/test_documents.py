@@ -11,11 +11,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 from _pytest.outcomes import Skipped
 
 from attending import registry
 from attending.cli.main import main
 from attending.pipeline import Study
+from attending.study import StudyConfig, check
 
 
 def _beside(name: str, folder: Path = Path(__file__).parent) -> ModuleType:
@@ -120,6 +122,19 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if not target.startswith("http") and target != "docs/images/report.png":
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in sorted((ROOT / "docs" / "models").glob("*.md")) if page.stem != "baselines"],
+    ids=lambda page: page.stem,
+)
+def test_the_settings_on_the_page_of_a_model_are_those_of_a_study(page: Path, tmp_path: Path) -> None:
+    given = [block for block in documents.blocks(page) if block.language == "yaml"]
+    assert given, "a page of a model says what to write in a study"
+    for block in given:
+        study = {"name": "A page", "output": str(tmp_path), "simulate": {"n_subjects": 10}}
+        check(StudyConfig.from_yaml(yaml.safe_dump(study | yaml.safe_load(block.text)), page.name))
 
 
 def test_every_command_that_the_readme_lists_exists_and_no_other_does() -> None:

@@ -15,7 +15,8 @@ the root each concept mixes itself with what its children have become, then from
 parents have become, so that a code hears of the whole ontology.
 
 Notable: W [e_i; e_j] = W_1 e_i + W_2 e_j, computed once a concept; only the tokens that a batch holds are mixed.
-`strict="authors"` halves the state that is read out, as the released code does whatever its dropout.
+`strict="authors"` drops parts of the state that is read out without scaling up what is left, and halves all of it to
+predict, as the released code does: right where half is dropped, and done at any rate.
 """
 
 from dataclasses import replace
@@ -96,7 +97,7 @@ class Model(interface.Model):
         states = run(self.recurrence, self.dropout(torch.tanh(codes)), batch.subject_offsets)
         read = self.dropout(last(states, batch.subject_offsets))
         if self.config.strict == "authors":
-            read = read * 0.5
+            read = read * ((1 - self.config.dropout) if self.training else 0.5)
         if self.config.knowledge:
             read = torch.cat([read, self._recall(read, weights, batch)], 1)
         return Output(logits=self.output(read))
