@@ -51,6 +51,14 @@ def random_batch(n: int, *, n_outcomes: int = 5, seed: int = 0, **options: int) 
     )
 
 
+def with_static_facts(batch: Batch, *, every: int = 2) -> Batch:
+    """Make the first visit of every so many histories one of facts known at birth, fifty years ago."""
+    opens = batch.visit_of_token == batch.subject_offsets[:-1][batch.subject_of_token]
+    static = opens & (batch.subject_of_token % every == 0)
+    ages = torch.where(static, 0.0, batch.ages)
+    return replace(batch, ages=ages, days=torch.where(static, -50 * 365.25, batch.days))
+
+
 def double(batch: Batch) -> Batch:
     """Return the batch with its values and times in float64."""
     return replace(batch, values=batch.values.double(), days=batch.days.double(), ages=batch.ages.double())

@@ -54,3 +54,12 @@ def softmax(scores: list[float] | np.ndarray) -> np.ndarray:
 
 def sigmoid(x: np.ndarray | float) -> np.ndarray:
     return 1 / (1 + np.exp(-np.asarray(x)))
+
+
+def sparsemax(scores: np.ndarray) -> np.ndarray:
+    """Take from all alike until what is left above zero sums to one: the threshold by bisection."""
+    low, high = scores.min() - 1, scores.max()
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.maximum(scores - middle, 0).sum() > 1 else (low, middle)
+    return np.maximum(scores - low, 0)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from attending.batch import Batch
 from histories import double, random_batch
@@ -34,6 +35,15 @@ def histories_of(batch: Batch) -> list[list[Visit]]:
             codes = sorted(set(batch.tokens[start:stop].tolist()))
             visits.append(Visit(codes, float(batch.days[stop - 1]), float(batch.ages[stop - 1])))
         found.append(visits)
+    return found
+
+
+def weight_of_codes(batch: Batch, start: int, stop: int) -> dict[int, float]:
+    """Return what each code of a visit weighs: as much as the heaviest token of it."""
+    weights = batch.weights if batch.weights is not None else torch.ones_like(batch.values)
+    found: dict[int, float] = {}
+    for code, one in zip(batch.tokens[start:stop].tolist(), weights[start:stop].tolist(), strict=True):
+        found[code] = max(found.get(code, 0.0), one)
     return found
 
 

@@ -171,9 +171,10 @@ class Facts:
 
     @property
     def count_of_code(self) -> Int64[Tensor, " code"]:
-        """How many events of the training split each code is, whatever their values."""
+        """How many events of the training split each code is; 0 where it states the sex: a fact, and no event."""
         n_codes = int(self.code_of_token.max()) + 1 if len(self.code_of_token) else 0
-        return self.count_of_token.new_zeros(n_codes).index_add(0, self.code_of_token, self.count_of_token)
+        events = self.count_of_token * (self.sex_of_token < 0)
+        return events.new_zeros(n_codes).index_add(0, self.code_of_token, events)
 
 
 def owners(offsets: Int64[Tensor, " bounds"]) -> Int64[Tensor, " item"]:

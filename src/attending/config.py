@@ -6,10 +6,10 @@ line, key and the nearest match.
 """
 
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attending import registry
 from attending.errors import ConfigError, nearest
@@ -27,6 +27,9 @@ _NOT_YAML = (
     ValueError,
 )
 """What reading YAML raises: a tag such as `!!timestamp` on something else, whatever comes."""
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Settings(BaseModel):

@@ -14,7 +14,16 @@ from attending.config import Settings
 from attending.data.batches import Config as BatchConfig
 from attending.data.batches import assemble
 from attending.nn.interface import Model, SelfSupervised
-from histories import History, batch_of, facts, random_batch, random_histories, turned, with_values
+from histories import (
+    History,
+    batch_of,
+    facts,
+    random_batch,
+    random_histories,
+    turned,
+    with_static_facts,
+    with_values,
+)
 from two_futures import two_futures
 
 MODELS = registry.names("models")
@@ -73,12 +82,13 @@ def test_a_model_runs_backward_with_finite_gradients_for_every_parameter(name: s
             "a model that fits itself has no parameters for the training loop"
         )
         return
-    training_loss(model, random_batch(16)).backward()
+    training_loss(model, with_static_facts(random_batch(16))).backward()
     for label, parameter in model.named_parameters():
         if label.startswith("pretext."):
             continue
         assert parameter.grad is not None, f"{label} takes no part in the prediction"
         assert bool(torch.isfinite(parameter.grad).all()), label
+        assert bool(parameter.grad.any()), f"{label} can learn nothing"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -287,13 +297,19 @@ def test_prediction_is_deterministic(model: Model) -> None:
 def test_attention_lands_on_the_visit_it_belongs_to(name: str) -> None:
     model = fresh(name)
     few, many = random_histories(1, seed=7, max_visits=4), [[(float(99 - v), [v % 40]) for v in range(16)]]
+    gone = [[(50.0, [3, 4]), (20.0, []), (0.0, [5])]]
+    batch = batch_of(few + many + gone)
     with torch.no_grad():
-        output = model(batch_of(few + many))
-    visits, tokens = len(few[0]), sum(len(visit) for _, visit in few[0])
-    if output.visit_attention is not None:
-        assert float(output.visit_attention[:visits].sum()) == pytest.approx(1.0, abs=1e-5)
-    if output.token_attention is not None:
-        assert float(output.token_attention[:tokens].sum()) == pytest.approx(1.0, abs=1e-5)
+        output = model(batch)
+    for attention, owner in (
+        (output.visit_attention, batch.subject_of_visit),
+        (output.token_attention, batch.subject_of_token),
+    ):
+        if attention is not None:
+            assert bool((attention >= 0).all())
+            assert torch.zeros(3).index_add(0, owner, attention).tolist() == pytest.approx(
+                [1.0] * 3, abs=1e-5
+            )
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -8,7 +8,8 @@ from torch.autograd import gradcheck
 from attending.batch import Batch
 from attending.models.adacare import DILATIONS, EXAMPLE, CausalConvolution, Model, Recalibration
 from histories import batch_of, double, random_batch
-from plain_layers import sigmoid
+from plain_layers import sigmoid, sparsemax
+from plain_loops import gru_step
 
 
 @pytest.mark.parametrize("recalibrate", ["sigmoid", "sparsemax"])
@@ -24,7 +25,7 @@ def test_the_model_matches_its_equations_in_plain_loops(recalibrate: str) -> Non
 def plain_adacare(model: Model, batch: Batch) -> np.ndarray:
     """Restate the equations, one patient, one step at a time."""
     w = {name: value.numpy() for name, value in model.state_dict().items()}
-    gate = sigmoid if model.of_features.gate is torch.sigmoid else plain_sparsemax
+    gate = sigmoid if model.of_features.gate is torch.sigmoid else sparsemax
     tokens, values, logits = batch.tokens.numpy(), batch.values.numpy(), []
     for subject in range(batch.n_subjects):
         first, end = batch.subject_offsets[subject : subject + 2].tolist()
@@ -52,30 +53,13 @@ def plain_adacare(model: Model, batch: Batch) -> np.ndarray:
                     plain_recalibration(w, "of_features", x[t], gate),
                 ]
             )
-            h = gru_step(w, inputs, h)
+            h = gru_step(inputs, h, w)
         logits.append(w["output.weight"] @ h + w["output.bias"])
     return np.array(logits)
 
 
 def plain_recalibration(w: dict[str, np.ndarray], name: str, v: np.ndarray, gate) -> np.ndarray:
     return v * gate(w[f"{name}.excite.weight"] @ np.maximum(w[f"{name}.squeeze.weight"] @ v, 0))
-
-
-def plain_sparsemax(scores: np.ndarray) -> np.ndarray:
-    """Take from all alike until what is left above zero sums to one."""
-    low, high = scores.min() - 1, scores.max()
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if np.maximum(scores - middle, 0).sum() > 1 else (low, middle)
-    return np.maximum(scores - low, 0)
-
-
-def gru_step(w: dict[str, np.ndarray], x: np.ndarray, h: np.ndarray) -> np.ndarray:
-    n = len(h)
-    a = w["recurrence.weight_ih_l0"] @ x + w["recurrence.bias_ih_l0"]
-    u = w["recurrence.weight_hh_l0"] @ h + w["recurrence.bias_hh_l0"]
-    reset, update = sigmoid(a[:n] + u[:n]), sigmoid(a[n : 2 * n] + u[n : 2 * n])
-    return update * h + (1 - update) * np.tanh(a[2 * n :] + reset * u[2 * n :])
 
 
 def test_gradients_match_finite_differences() -> None:

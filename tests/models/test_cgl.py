@@ -22,7 +22,7 @@ from attending.models.cgl import (
 from attending.nn.graph import Graph
 from histories import batch_of, double, facts, ontology, random_batch, together
 from plain_layers import linear, softmax
-from plain_loops import gru_step
+from plain_loops import gru_step, weight_of_codes
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -192,18 +192,13 @@ def plain_cgl(model: Model, batch: Batch) -> np.ndarray:
     """Restate the equations: one code, one visit, one patient at a time."""
     w = {name: value.numpy() for name, value in model.state_dict().items()}
     codes = plain_codes(w, len(model.layers))
-    weights = batch.weights if batch.weights is not None else torch.ones_like(batch.values)
     logits = []
     for subject in range(batch.n_subjects):
         first, end = batch.subject_offsets[subject : subject + 2].tolist()
         h, states = np.zeros(len(w["recurrence.weight_hh_l0"]) // 3), []
         for visit in range(first, end):
             start, stop = batch.visit_offsets[visit : visit + 2].tolist()
-            held: dict[int, float] = {}
-            for code, one in zip(
-                batch.tokens[start:stop].tolist(), weights[start:stop].tolist(), strict=True
-            ):
-                held.setdefault(code, one)
+            held = weight_of_codes(batch, start, stop)
             h = gru_step(np.mean([one * codes[code] for code, one in held.items()], axis=0), h, w)
             states.append(h)
         share = softmax(np.array([w["context"] @ (w["attention.weight"] @ h) for h in states]))

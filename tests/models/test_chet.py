@@ -11,7 +11,7 @@ from attending.batch import Batch
 from attending.models.chet import EXAMPLE, Config, Model
 from histories import batch_of, double, facts, random_batch
 from plain_layers import linear, softmax
-from plain_loops import gru_step
+from plain_loops import gru_step, weight_of_codes
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 Rows = dict[int, dict[int, float]]
@@ -132,21 +132,13 @@ def plain_chet(model: Model, batch: Batch) -> np.ndarray:
         }
         for i in range(n_tokens)
     }
-    weights = batch.weights if batch.weights is not None else torch.ones_like(batch.values)
     logits = []
     for subject in range(batch.n_subjects):
         first, end = batch.subject_offsets[subject : subject + 2].tolist()
         vectors, before, states = [], None, {}
         for visit in range(first, end):
             start, stop = batch.visit_offsets[visit : visit + 2].tolist()
-            weight: dict[int, float] = {}
-            seen = set()
-            for code, one in zip(
-                batch.tokens[start:stop].tolist(), weights[start:stop].tolist(), strict=True
-            ):
-                if code not in seen and one != 0:
-                    weight[code] = one
-                seen.add(code)
+            weight = {code: one for code, one in weight_of_codes(batch, start, stop).items() if one != 0}
             near: dict[int, float] = {}
             for i in weight:
                 for k in adjacency[i]:

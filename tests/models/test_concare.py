@@ -14,7 +14,7 @@ from attending.models.concare import EXAMPLE, Config, Model
 from attending.nn.channels import decorrelation
 from attending.nn.grid import grid
 from attending.nn.grouped import GroupedGRU
-from histories import batch_of, double, facts, random_batch
+from histories import batch_of, double, facts, random_batch, with_static_facts
 from plain_layers import linear, normal, sigmoid, softmax
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -74,13 +74,6 @@ def authors() -> tuple[Model, torch.Tensor, dict[str, np.ndarray]]:
     ):
         state |= {f"{ours}.{part}": w[f"{theirs}.{part}"] for part in ("weight", "bias")}
     own = model.state_dict()
-    feed = state["channels.up.weight"].shape[
-        0
-    ]  # theirs is twice as wide as the state, ours four times: the rest is zero
-    for name, part in (("channels.up.weight", 0), ("channels.up.bias", 0), ("channels.down.weight", 1)):
-        padded = torch.zeros_like(own[name])
-        padded.narrow(part, 0, feed).copy_(state[name])
-        state[name] = padded
     model.load_state_dict(own | state)
     demo = torch.from_numpy(arrays["demo"])
     return model, torch.tanh(demo @ w["demo_proj_main.weight"].T + w["demo_proj_main.bias"]), arrays
@@ -127,15 +120,6 @@ def told() -> Model:
     for parameter in model.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     return model.double().eval()
-
-
-def with_static_facts(batch: Batch) -> Batch:
-    """Say that every other history opens with its birth."""
-    ages = batch.ages.clone()
-    for subject in range(0, batch.n_subjects, 2):
-        start, stop = batch.visit_offsets[batch.subject_offsets[subject] :][:2].tolist()
-        ages[start:stop] = 0.0
-    return replace(batch, ages=ages)
 
 
 @torch.no_grad()

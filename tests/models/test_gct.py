@@ -11,6 +11,7 @@ from attending.batch import KINDS, Batch
 from attending.models.gct import EXAMPLE, LEVELS, Config, Model
 from histories import batch_of, double, facts, random_batch, together
 from plain_layers import linear, softmax
+from plain_loops import weight_of_codes
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 BLOCKS = [(None, None, 2, 4, 5), (6, 7, 8, 10, 11), (12, 13, 14, 16, 17)]  # their layers' numbers
@@ -109,19 +110,13 @@ def plain_gct(model: Model, batch: Batch, moved: list[float] | None = None) -> n
     w = {name: value.detach().numpy() for name, value in model.state_dict().items()}
     given = together(40)
     count = {tuple(pair): float(n) for pair, n in zip(given.pairs.T.tolist(), given.count, strict=True)}
-    weights = batch.weights if batch.weights is not None else torch.ones_like(batch.values)
     logits = []
     for subject in range(batch.n_subjects):
         first, end = batch.subject_offsets[subject : subject + 2].tolist()
         vectors, ago = [], []
         for visit in range(first, end):
             start, stop = batch.visit_offsets[visit : visit + 2].tolist()
-            weight: dict[int, float] = {}
-            for code, one in zip(
-                batch.tokens[start:stop].tolist(), weights[start:stop].tolist(), strict=True
-            ):
-                weight.setdefault(code, one)
-            weight = {code: one for code, one in weight.items() if one != 0}
+            weight = {code: one for code, one in weight_of_codes(batch, start, stop).items() if one != 0}
             vectors.append(plain_visit(w, weight, count, len(model.layers), moved))
             ago.append(-float(batch.days[stop - 1]))
         scores = [

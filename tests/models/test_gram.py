@@ -10,6 +10,7 @@ from attending.batch import Batch, Facts, Ontology
 from attending.models.gram import EXAMPLE, Config, Model
 from histories import batch_of, double, facts, random_batch
 from plain_layers import softmax
+from plain_loops import gru_step
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 FACTS = facts(torch.full((40,), -1), torch.full((5,), 0.5))
@@ -206,12 +207,3 @@ def plain_gram(model: Model, batch: Batch) -> np.ndarray:
             read = np.concatenate([h, sum(b_j * w["embedding"][j] for b_j, j in zip(b, above, strict=True))])
         logits.append(w["output.weight"] @ read + w["output.bias"])
     return np.array(logits)
-
-
-def gru_step(x: np.ndarray, h: np.ndarray, w: dict[str, np.ndarray]) -> np.ndarray:
-    """One step of a GRU with gates in the order reset, update, candidate."""
-    n = len(h)
-    a = w["recurrence.weight_ih_l0"] @ x + w["recurrence.bias_ih_l0"]
-    u = w["recurrence.weight_hh_l0"] @ h + w["recurrence.bias_hh_l0"]
-    reset, update = (1 / (1 + np.exp(-(a[i : i + n] + u[i : i + n]))) for i in (0, n))
-    return update * h + (1 - update) * np.tanh(a[2 * n :] + reset * u[2 * n :])

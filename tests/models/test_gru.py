@@ -8,7 +8,7 @@ import torch
 
 from attending.batch import Batch
 from attending.models.gru import EXAMPLE, Model
-from histories import batch_of, random_batch
+from histories import batch_of, random_batch, with_static_facts
 from plain_layers import weights_of
 from plain_loops import exact_batch, gaps_of, gru_step, histories_of
 
@@ -32,26 +32,20 @@ def plain_states(model: Model, batch: Batch) -> list[list[np.ndarray]]:
 
 
 def plain_penalty(model: Model, batch: Batch) -> float:
-    """Average (ReLU(w · h + b) − log(1 + gap))² over visits with a next one; static facts at birth are no visit."""
-    w, errors = weights_of(model), []
+    """Average (ReLU(w · h + b) − log(1 + gap))² over visits with a next one, then over histories.
+
+    Static facts at birth are no visit; a history without a next visit counts as 0.
+    """
+    w, means = weights_of(model), []
     for visits, states in zip(histories_of(batch), plain_states(model, batch), strict=True):
+        errors = []
         for i in range(len(visits) - 1):
             if i == 0 and visits[0].age <= 0:
                 continue
             guess = max(float(w["gap.weight"][0] @ states[i] + w["gap.bias"][0]), 0.0)
             errors.append((guess - np.log1p(visits[i + 1].days - visits[i].days)) ** 2)
-    return 0.1 * float(np.mean(errors))
-
-
-def with_static_facts(batch: Batch) -> Batch:
-    """Make the first visit of every other history one of facts known at birth."""
-    first = batch.visit_of_token == batch.subject_offsets[:-1][batch.subject_of_token]
-    static = first & (batch.subject_of_token % 2 == 0)
-    return replace(
-        batch,
-        ages=torch.where(static, 0.0, batch.ages),
-        days=torch.where(static, -50 * 365.25, batch.days),
-    )
+        means.append(np.mean(errors) if errors else 0.0)
+    return 0.1 * float(np.mean(means))
 
 
 def test_the_logits_match_the_equations_in_plain_loops() -> None:

@@ -37,12 +37,13 @@ def plain_mamba(model: Model, batch: Batch) -> np.ndarray:
                 gap = 0.0 if previous is None else day - previous
                 recency = [np.log1p(-day) / 8, np.exp(day / 30), np.exp(day / 365)]
                 what = w["embedding"][code] + float(batch.values[j]) * w["value"][code]
-                x.append(what + linear(w, "time", np.array([np.log1p(gap), age, *recency])))
+                x.append(what + linear(w, "time", np.array([np.log1p(gap), age])))
                 previous = day
         for layer in range(len(model.layers)):
             mine = f"layers.{layer}."
             x = plain_layer({name.removeprefix(mine): one for name, one in w.items() if mine in name}, x)
-        logits.append(linear(w, "output", normal(x[-1], w["norm.weight"])))
+        read = normal(x[-1], w["norm.weight"]) + w["recency.weight"] @ np.array([age, *recency])
+        logits.append(linear(w, "output", read))
     return np.array(logits)
 
 
@@ -120,3 +121,15 @@ def test_the_pretext_says_at_most_so_many_events(monkeypatch) -> None:
     model.self_loss(random_batch(9))
     model.self_loss(batch_of([[], [(1.0, [2])]])).backward()
     assert seen == [5, 0]
+
+
+def test_states_do_not_know_when_the_record_ends() -> None:
+    """Days before the prediction would tell pretraining how long it is censored; an event has its age and its gap."""
+    torch.manual_seed(0)
+    model = Model(EXAMPLE).eval()
+    batch = batch_of([[(40.0, [1, 2]), (20.0, [3])]])
+    later = replace(batch, days=batch.days - 500)
+    with torch.no_grad():
+        torch.testing.assert_close(model._read(batch), model._read(later), atol=0, rtol=0)
+        now, then = model(batch).logits, model(later).logits
+    assert float((now - then).abs().max()) > 1e-5, "but the prediction knows how old the record is"

@@ -10,6 +10,7 @@ from attending.batch import Batch
 from attending.models import retain
 from attending.models.retain import EXAMPLE, Config, Model
 from histories import batch_of, double, random_batch
+from plain_loops import gru_step
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -103,15 +104,7 @@ def plain_retain(model: Model, batch: Batch) -> np.ndarray:
         for gate in ("alpha", "beta"):
             h, out = np.zeros(w[f"{gate}_recurrence.weight_hh_l0"].shape[1]), []
             for x in reversed(inputs):
-                h = gru_step(
-                    x,
-                    h,
-                    {
-                        name.rpartition(".")[2]: one
-                        for name, one in w.items()
-                        if name.startswith(f"{gate}_rec")
-                    },
-                )
+                h = gru_step(x, h, w, f"{gate}_recurrence")
                 out.append(h)
             states[gate] = out[::-1]
         scores = np.array([w["alpha.weight"][0] @ g + w["alpha.bias"][0] for g in states["alpha"]])
@@ -121,14 +114,6 @@ def plain_retain(model: Model, batch: Batch) -> np.ndarray:
         context = sum(a * b * v for a, b, v in zip(alpha, beta, visits, strict=True))
         logits.append(w["output.weight"] @ context + w["output.bias"])
     return np.array(logits)
-
-
-def gru_step(x: np.ndarray, h: np.ndarray, w: dict[str, np.ndarray]) -> np.ndarray:
-    """One step of a GRU with gates in the order reset, update, candidate."""
-    n = len(h)
-    a, u = w["weight_ih_l0"] @ x + w["bias_ih_l0"], w["weight_hh_l0"] @ h + w["bias_hh_l0"]
-    reset, update = (1 / (1 + np.exp(-(a[i : i + n] + u[i : i + n]))) for i in (0, n))
-    return update * h + (1 - update) * np.tanh(a[2 * n :] + reset * u[2 * n :])
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -17,8 +17,7 @@ def test_the_model_matches_its_equations_in_plain_loops() -> None:
     model = Model(EXAMPLE).double().eval()
     torch.nn.init.normal_(model.embed.value)
     batch = double(random_batch(9, seed=4, max_visits=9))
-    # slots are weighed in float32
-    np.testing.assert_allclose(model(batch).logits.numpy(), plain_sand(model, batch), atol=1e-6)
+    np.testing.assert_allclose(model(batch).logits.numpy(), plain_sand(model, batch), atol=1e-12)
 
 
 def plain_sand(model: Model, batch: Batch) -> np.ndarray:
@@ -48,7 +47,7 @@ def plain_sand(model: Model, batch: Batch) -> np.ndarray:
 
 def test_a_step_weighs_most_in_the_slot_where_it_lies() -> None:
     length = torch.full((12,), 12)
-    weights = interpolation(torch.arange(1, 13), length, 4) * 12
+    weights = interpolation(torch.arange(1.0, 13.0), length, 4) * 12
     assert weights.argmax(1)[[2, 5, 8, 11]].tolist() == [0, 1, 2, 3]
     assert weights[[2, 5, 8, 11], [0, 1, 2, 3]].tolist() == [1.0] * 4
     assert bool((weights >= 0).all())

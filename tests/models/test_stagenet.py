@@ -11,6 +11,7 @@ from torch.autograd import gradcheck
 from attending.batch import Batch
 from attending.models.stagenet import EXAMPLE, Config, Model
 from histories import batch_of, random_batch
+from plain_layers import sigmoid, softmax
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -127,15 +128,6 @@ def plain_step(w: dict[str, np.ndarray], batch: Batch, start: int, stop: int) ->
     for code in set(tokens.tolist()):
         x += w["embed.code"][code] + values[tokens == code].mean() * w["embed.value"][code]
     return x
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    raised = np.exp(x - x.max())
-    return raised / raised.sum()
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ def encoder(sees: str, *, normalised: bool) -> Encoder:
     )
     if normalised:
         for layer in made.layers:
-            layer.temperature.data += torch.rand(N_HEADS, 1)
+            layer.temperature.data += torch.rand(N_HEADS)
     return made.double()
 
 
@@ -71,7 +71,7 @@ def plain(made: Encoder, x: np.ndarray, days: np.ndarray, batch: Batch, sees: st
                 for j in seen:
                     q, k = heads[i][0, head], heads[j][1, head]
                     if "temperature" in w:
-                        q, k = norm(q) * w["temperature"][head, 0], norm(k)
+                        q, k = norm(q) * w["temperature"][head], norm(k)
                     q, k = turned(q, days[i], frequencies), turned(k, days[j], frequencies)
                     scores.append(q @ k / np.sqrt(size))
                 raised = np.exp(np.array(scores) - max(scores))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from attending.batch import Batch
-from attending.config import Settings
+from attending.config import Positive, Settings
 from attending.data.samples import Samples
 from attending.tokens.store import NO_BIRTH, TokenStore, ranges
 
@@ -40,9 +40,9 @@ class Config(Settings):
                     models of visits then see the course of a stay; 0 leaves visits whole
     """
 
-    max_tokens: int = 512
-    batch_tokens: int = 16_384
-    batch_samples: int = 256
+    max_tokens: Positive = 512
+    batch_tokens: Positive = 16_384
+    batch_samples: Positive = 256
     step_hours: float = Field(default=0.0, ge=0)
 
 

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.gates import sparsemax
 from attending.nn.packed import last, run
@@ -39,13 +40,13 @@ class Config(interface.ModelConfig):
     recalibrate     `sigmoid`, each feature by itself; `sparsemax`, features compete and most get nothing
     """
 
-    width: int = 128
-    width_channels: int = 64
-    width_state: int = 128
-    kernel: int = 2
-    squeeze: int = 4
+    width: Positive = 128
+    width_channels: Positive = 64
+    width_state: Positive = 128
+    kernel: Positive = 2
+    squeeze: Positive = 4
     recalibrate: Literal["sigmoid", "sparsemax"] = "sigmoid"
-    dropout: float = 0.2
+    dropout: Share = 0.2
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, width_channels=8, width_state=16, dropout=0.0)

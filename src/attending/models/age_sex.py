@@ -13,6 +13,7 @@ from scipy.sparse import csr_array, vstack
 from torch import Tensor, nn
 
 from attending.batch import Batch, Facts, Output
+from attending.config import Positive
 from attending.nn import interface
 from attending.nn.counts.features import AGE_BENDS, ages
 from attending.nn.counts.regression import Matrix, Penalty, Problem, intercepts, predict, solve
@@ -27,7 +28,7 @@ class Config(interface.ModelConfig):
     """Settings: the penalties on squared weights to choose from, for a loss per sample."""
 
     strengths: tuple[float, ...] = (1e-2, 1e-3, 1e-4)
-    iterations: int = 200
+    iterations: Positive = 200
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5)

@@ -31,6 +31,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.bert import SPREAD, Encoder, initialise
 from attending.nn.heads import check_heads
@@ -46,11 +47,11 @@ POSITIONS = 512  # visits that have a random position of their own, in the autho
 class Config(interface.ModelConfig):
     """Settings of BEHRT; `width` must divide into `n_heads` parts, `width_feed` is inside the feed-forward."""
 
-    width: int = 96
-    width_feed: int = 192
-    n_layers: int = 2
-    n_heads: int = 4
-    dropout: float = 0.1
+    width: Positive = 96
+    width_feed: Positive = 192
+    n_layers: Positive = 2
+    n_heads: Positive = 4
+    dropout: Share = 0.1
     strict: Literal["paper", "authors"] = "paper"
 
 

@@ -29,6 +29,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.bert import Encoder, initialise
 from attending.nn.canonical import canonical
@@ -46,13 +47,13 @@ N_EXTRA = 3 + WEEKS + MONTHS + 1  # mask, visit start, visit end, W0 … W3, M1 
 class Config(interface.ModelConfig):
     """Settings of CEHR-BERT; `width_time` sines of time and as many of age, `width_state` of the readout's LSTMs."""
 
-    width: int = 96
-    width_feed: int = 192
-    width_time: int = 16
-    width_state: int = 64
-    n_layers: int = 2
-    n_heads: int = 4
-    dropout: float = 0.1
+    width: Positive = 96
+    width_feed: Positive = 192
+    width_time: Positive = 16
+    width_state: Positive = 64
+    n_layers: Positive = 2
+    n_heads: Positive = 4
+    dropout: Share = 0.1
 
 
 EXAMPLE = Config(

@@ -25,10 +25,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import Batch, Facts, Ontology, Output
+from attending.config import Positive, Share
 from attending.errors import ConfigError
 from attending.nn import interface
 from attending.nn.graph import Graph, KeptGraph, co_occurrence, in_shares, neighbour_sum, shared_concepts
-from attending.nn.packed import attended, bag, multi_hot, run, segment_sum, token_weights
+from attending.nn.packed import as_set, attended, bag, run, segment_sum
 
 LARGEST = 64  # concepts of more tokens do not make relatives
 
@@ -45,15 +46,15 @@ class Config(interface.OntologyConfig):
     threshold       … which hold at least this share of all it shares visits with
     """
 
-    width: int = 128
-    width_patient: int = 64
-    width_state: int = 128
-    width_attention: int = 32
-    n_levels: int = 4
-    n_layers: int = 2
-    n_neighbours: int = 32
+    width: Positive = 128
+    width_patient: Positive = 64
+    width_state: Positive = 128
+    width_attention: Positive = 32
+    n_levels: Positive = 4
+    n_layers: Positive = 2
+    n_neighbours: Positive = 32
     threshold: float = 0.01
-    dropout: float = 0.2
+    dropout: Share = 0.2
 
 
 EXAMPLE = Config(
@@ -119,8 +120,7 @@ class Model(interface.Model):
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and the attention over visits."""
-        present = multi_hot(batch)
-        weights = token_weights(batch, present)
+        present, weights = as_set(batch)
         codes = self.codes().to(weights.dtype)
         n_codes = segment_sum(present.to(weights.dtype), batch.visit_of_token, batch.n_visits)
         visits = bag(codes, batch, weights, batch.visit_offsets) / n_codes.clamp(min=1)[:, None]

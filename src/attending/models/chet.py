@@ -32,10 +32,11 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, scaled_dot_product_attention
 
 from attending.batch import Batch, Facts, Output, offsets_of
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.graph import Graph, KeptGraph, co_occurrence, edges_of, edges_within, find, neighbour_sum
-from attending.nn.packed import attended, multi_hot, run, segment_sum, token_weights
+from attending.nn.packed import as_set, attended, run, segment_sum
 
 
 class Config(interface.ModelConfig):
@@ -49,13 +50,13 @@ class Config(interface.ModelConfig):
     n_neighbours       and is among this many strongest edges of its code
     """
 
-    width: int = 48
-    width_graph: int = 32
-    width_state: int = 150
-    width_attention: int = 32
+    width: Positive = 48
+    width_graph: Positive = 32
+    width_state: Positive = 150
+    width_attention: Positive = 32
     threshold: float = 0.01
-    n_neighbours: int = 32
-    dropout: float = 0.45
+    n_neighbours: Positive = 32
+    dropout: Share = 0.45
 
 
 EXAMPLE = Config(
@@ -131,8 +132,9 @@ class Model(interface.Model):
         return Output(logits=self.output(self.dropout(context)), visit_attention=attention)
 
     def _codes(self, batch: Batch) -> Codes:
-        weights, n_tokens = token_weights(batch), self.config.n_tokens
-        kept = torch.nonzero(multi_hot(batch) & (weights != 0))[:, 0]
+        n_tokens = self.config.n_tokens
+        present, weights = as_set(batch)
+        kept = torch.nonzero(present & (weights != 0))[:, 0]
         key, order = torch.sort(batch.visit_of_token[kept] * n_tokens + batch.tokens[kept])
         visit, code = key // n_tokens, key % n_tokens
         opening = visit == batch.subject_offsets[batch.subject_of_visit[visit]]

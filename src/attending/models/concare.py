@@ -25,9 +25,11 @@ from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
+from pydantic import Field
 from torch import Tensor, nn
 
 from attending.batch import KINDS, Batch, Facts, Output, offsets_of
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.channels import AuthorsTimeAttention, ChannelAttention, TimeAttention, decorrelation
 from attending.nn.grid import grid
@@ -48,14 +50,14 @@ class Config(interface.ModelConfig):
     decorrelation     λ, the weight of the penalty
     """
 
-    width: int = 32
-    width_attention: int = 8
-    n_heads: int = 4
-    n_channels: int = 32
-    channel_width: int = 4
-    most_steps: int = 512
-    decorrelation: float = 0.01
-    dropout: float = 0.2
+    width: Positive = 32
+    width_attention: Positive = 8
+    n_heads: Positive = 4
+    n_channels: Positive = 32
+    channel_width: Positive = 4
+    most_steps: Positive = 512
+    decorrelation: float = Field(default=10.0, ge=0)
+    dropout: Share = 0.2
     strict: Literal["paper", "authors"] = "paper"
 
 
@@ -79,7 +81,7 @@ class Model(interface.Model):
         self.static = nn.Parameter(torch.randn(config.n_tokens, width) / width**0.5)
         self.age = nn.Linear(1, width)
         self.channels = ChannelAttention(
-            width, config.n_heads, config.dropout, norms=config.strict == "paper"
+            width, config.n_heads, config.dropout, published=config.strict == "paper"
         )
         self.query, self.key, self.answer = (nn.Linear(width, width) for _ in range(3))
         self.output = nn.Linear(width, config.n_outcomes)
@@ -139,7 +141,8 @@ class Model(interface.Model):
         z, heads = self.channels(z)
         shared = (self.key(z) @ self.query(z[:, -1])[..., None])[..., 0].softmax(1)
         pooled = (shared[..., None] * self.answer(z)).sum(1)
-        penalty = self.config.decorrelation * decorrelation(heads) if self.training else None
+        weight = self.config.decorrelation
+        penalty = weight * decorrelation(heads) if self.training and weight else None
         return self.output(self.dropout(pooled)), shared, over_time, penalty
 
     def _cells(self, batch: Batch, visits: Int64[Tensor, " cell"]) -> Float[Tensor, "channel cell input"]:
@@ -160,8 +163,7 @@ class Model(interface.Model):
         days = visit_days(batch)
         if self.config.strict == "authors":
             return (from_end - 1).to(days.dtype)
-        ago = last(days[:, None], batch.subject_offsets)[batch.subject_of_visit, 0] - days
-        return torch.where(batch.visit_offsets.diff() > 0, ago, torch.zeros_like(ago)).clamp(min=0)
+        return (last(days[:, None], batch.subject_offsets)[batch.subject_of_visit, 0] - days).clamp(min=0)
 
     def _patient(self, batch: Batch, static: Bool[Tensor, " visit"]) -> Float[Tensor, "subject width"]:
         """Return what is known of the patient at rest: static facts and the age when last heard from."""

@@ -24,6 +24,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.canonical import canonical
@@ -42,10 +43,10 @@ AGE_SCALE, HOUR_SCALE = 1e-2, 1e-4
 class Config(interface.ModelConfig):
     """Settings of CORE-BEHRT; `width` must divide into `n_heads` even parts."""
 
-    width: int = 96
-    n_layers: int = 2
-    n_heads: int = 4
-    dropout: float = 0.1
+    width: Positive = 96
+    n_layers: Positive = 2
+    n_heads: Positive = 4
+    dropout: Share = 0.1
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, n_layers=2, n_heads=2, dropout=0.0)

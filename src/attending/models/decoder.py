@@ -23,14 +23,13 @@ Notable: days before the prediction are not among the inputs of a token, or pret
 ends. Tokens of one time have no order, so they are put in one (`nn.canonical`): the usual way to factor a set.
 """
 
-from dataclasses import replace
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from attending.batch import Batch, Facts, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.canonical import canonical
@@ -38,6 +37,7 @@ from attending.nn.heads import check_heads
 from attending.nn.layers import Encoder
 from attending.nn.packed import last, token_weights
 from attending.nn.places import followed
+from attending.nn.precision import exact
 from attending.nn.time import DAYS_A_YEAR, age_frequencies, time_features
 from attending.nn.time_to_event import TimeToEvent, next_events
 
@@ -51,14 +51,14 @@ class Config(interface.ModelConfig):
     n_positions   places of a batch that its own objective reads
     """
 
-    width: int = 96
-    n_layers: int = 2
-    n_heads: int = 4
-    dropout: float = 0.1
-    n_events: int = 256
-    n_pieces: int = 8
-    rank: int = 16
-    n_positions: int = 512
+    width: Positive = 96
+    n_layers: Positive = 2
+    n_heads: Positive = 4
+    dropout: Share = 0.1
+    n_events: Positive = 256
+    n_pieces: Positive = 8
+    rank: Positive = 16
+    n_positions: Positive = 512
 
 
 EXAMPLE = Config(
@@ -93,7 +93,7 @@ class Model(interface.Model):
     def use(self, facts: Facts) -> None:
         """Start the output at a first guess, and name the events: the most frequent codes of training, sexes aside."""
         super().use(facts)
-        count = replace(facts, count_of_token=facts.count_of_token * (facts.sex_of_token < 0)).count_of_code
+        count = facts.count_of_code
         chosen = count.argsort(descending=True, stable=True)[: self.config.n_events]
         chosen = chosen[count[chosen] > 0]
         event_of_code = torch.full_like(count, -1)
@@ -123,7 +123,7 @@ class Model(interface.Model):
             return states.sum() * 0
         days, came = next_events(ordered, self.event_of_token, places, self.config.n_events)
         x = states[places]
-        next_token = cross_entropy(self.pretext.next_token(x).float(), ordered.tokens[places + 1])
+        next_token = cross_entropy(exact(self.pretext.next_token(x)), ordered.tokens[places + 1])
         return next_token + self.pretext.times.loss(x, days, came)
 
     def _embed(self, batch: Batch) -> Float[Tensor, "token width"]:

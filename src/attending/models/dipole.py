@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.packed import attended, last, run, visit_sums
 from attending.nn.scores import Score, scorer
@@ -33,10 +34,10 @@ class Config(interface.ModelConfig):
             `concat`)
     """
 
-    width: int = 128
-    width_state: int = 128
-    width_read: int = 128
-    dropout: float = 0.2
+    width: Positive = 128
+    width_state: Positive = 128
+    width_read: Positive = 128
+    dropout: Share = 0.2
     score: Score = "concat"
 
 

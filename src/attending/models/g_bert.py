@@ -25,11 +25,12 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, linear
 
 from attending.batch import KINDS, Batch, Facts, Output, owners
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.heads import check_heads
 from attending.nn.ontology import GraphAttention, links_of, sort_links
-from attending.nn.packed import segment_sum, token_weights
+from attending.nn.packed import segment_sum, set_weights
 from attending.nn.sets import SetLayer, Sets, sets_of, share_of
 
 TOLD = (
@@ -43,10 +44,10 @@ MOST_VISITS = 512  # visits whose codes one step foretells
 class Config(interface.OntologyConfig):
     """Settings of G-BERT; `width` must divide into `n_heads`, those of the graph and of the visit alike."""
 
-    width: int = 128
+    width: Positive = 128
     n_layers: int = Field(default=2, ge=1)
-    n_heads: int = 4
-    dropout: float = 0.2
+    n_heads: Positive = 4
+    dropout: Share = 0.2
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5, n_concepts=56, width=16, n_layers=2, n_heads=2, dropout=0.0)
@@ -139,7 +140,7 @@ class Model(interface.Model):
         codes = self._codes(tokens)[place]
         if masked is not None:
             codes = torch.where(masked[:, None], self.pretext.mask, codes)
-        codes = (codes + self.kind_embedding[self.kind[batch.tokens]]) * token_weights(batch)[:, None]
+        codes = (codes + self.kind_embedding[self.kind[batch.tokens]]) * set_weights(batch)[:, None]
         items = torch.cat([codes, self.cls + self.kind_embedding])  # of a kind's [CLS], the last rows
         opening = len(codes) + sets.kind[owners(sets.offsets)]
         return items[torch.where(sets.token < 0, opening, sets.token)]

@@ -20,6 +20,7 @@ from scipy.sparse import csc_array, csc_matrix, csr_array, csr_matrix
 from torch import Tensor, nn
 
 from attending.batch import Batch, Facts, Output
+from attending.config import Positive
 from attending.nn import interface
 from attending.nn.counts.features import Layout, rows, value_of_token
 from attending.nn.counts.matrix import Kept, count_matrix, filled, raise_values
@@ -41,15 +42,15 @@ class Config(interface.ModelConfig):
 
     windows: tuple[float, ...] = (30.0, 365.0, 36_525.0)
     decays: tuple[float, ...] = (180.0,)
-    n_columns: int = 1500
-    n_trees: int = 200
+    n_columns: Positive = 1500
+    n_trees: Positive = 200
     n_leaves: tuple[int, ...] = (15, 7)
     min_leaf: tuple[int, ...] = (20, 80)
     learning_rate: tuple[float, ...] = (0.1,)
-    choosing_outcomes: int = 3
+    choosing_outcomes: Positive = 3
     feature_fraction: float = 0.3
-    min_positives: int = 20
-    patience: int = 10
+    min_positives: Positive = 20
+    patience: Positive = 10
 
 
 EXAMPLE = Config(

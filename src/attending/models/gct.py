@@ -25,12 +25,14 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import KINDS, Batch, Facts, Output, offsets_of, owners
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.graph import find, graph_of
-from attending.nn.packed import attended, multi_hot, token_weights, visit_days
+from attending.nn.packed import as_set, attended
 from attending.nn.places import numbers
 from attending.nn.post_norm import FeedForward
+from attending.nn.time import visits_ago
 
 LEVELS = {"other": 0, "diagnosis": 1, "procedure": 2, "medication": 2, "measurement": 3}
 VISIT, FILLER = -1, -2  # tokens of a visit's own node, and of nodes that nothing sees
@@ -48,11 +50,11 @@ class Config(interface.ModelConfig):
     n_neighbours   shares P_ij that are kept for each code, the largest first
     """
 
-    width: int = 128
-    n_layers: int = 2
-    max_codes: int = 128
-    n_neighbours: int = 256
-    dropout: float = 0.1
+    width: Positive = 128
+    n_layers: Positive = 2
+    max_codes: Positive = 128
+    n_neighbours: Positive = 256
+    dropout: Share = 0.1
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, n_layers=2, dropout=0.0)
@@ -116,7 +118,7 @@ class Model(interface.Model):
     def forward(self, batch: Batch) -> Output:
         """Return the logits, the attention over visits and, in training, the penalty."""
         visits, penalty = self._encode(self._nodes(batch))
-        ago = (-visit_days(batch)).clamp(min=0).log1p()
+        ago = visits_ago(batch).clamp(min=0).log1p()
         keys = torch.tanh(self.attention(torch.cat([visits, ago[:, None]], 1)))
         context, attention = attended(visits, keys @ self.context, batch.subject_of_visit, batch.n_subjects)
         logits = self.output(self.dropout(context))
@@ -138,8 +140,9 @@ class Model(interface.Model):
 
     def _nodes(self, batch: Batch) -> Nodes:
         """Lay out the nodes of every visit; codes in an order that does not depend on the record's."""
-        weights, n_tokens, n_visits = token_weights(batch), self.config.n_tokens, batch.n_visits
-        kept = torch.nonzero(multi_hot(batch) & (weights != 0))[:, 0]
+        n_tokens, n_visits = self.config.n_tokens, batch.n_visits
+        present, weights = as_set(batch)
+        kept = torch.nonzero(present & (weights != 0))[:, 0]
         visit = batch.visit_of_token[kept]
         order = torch.argsort(visit * n_tokens + self.place[batch.tokens[kept]])
         kept, visit = kept[order], visit[order]

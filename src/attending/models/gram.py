@@ -27,9 +27,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import Batch, Facts, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.ontology import AncestorAttention, Sweep, links_of, mix, sweep_links
-from attending.nn.packed import bag, head_softmax, last, multi_hot, run, token_weights
+from attending.nn.packed import bag, head_softmax, last, run, set_weights
 
 Links = Int64[Tensor, "2 link"]
 
@@ -37,10 +38,10 @@ Links = Int64[Tensor, "2 link"]
 class Config(interface.OntologyConfig):
     """Settings of GRAM; widths of the embedding, of the attention over ancestors, and of the recurrence's state."""
 
-    width: int = 128
-    width_attention: int = 128
-    width_state: int = 128
-    dropout: float = 0.2
+    width: Positive = 128
+    width_attention: Positive = 128
+    width_state: Positive = 128
+    dropout: Share = 0.2
     knowledge: bool = False
     passes: Literal["up", "up_and_down"] = "up"
     strict: Literal["paper", "authors"] = "paper"
@@ -91,7 +92,7 @@ class Model(interface.Model):
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits read from each history's last state."""
-        weights = token_weights(batch, multi_hot(batch))
+        weights = set_weights(batch)
         tokens, place = torch.unique(batch.tokens, return_inverse=True)
         codes = bag(self._mix(tokens)[0], replace(batch, tokens=place), weights, batch.visit_offsets)
         states = run(self.recurrence, self.dropout(torch.tanh(codes)), batch.subject_offsets)

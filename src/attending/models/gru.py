@@ -9,7 +9,7 @@ from visit t − 1 to visit t (d_1 = 0):
 and, while training, a second task that needs no label: when will this patient be back? At every visit that has a next
 one in the history,
 
-    penalty = gap_weight · mean_t (ReLU(w · h_t + b) − log(1 + d_{t+1}))².
+    penalty = gap_weight · mean over histories of mean_t (ReLU(w · h_t + b) − log(1 + d_{t+1}))².
 
 Notable: packed, so the state that is read is that of the last real visit, whatever its length or emptiness. The gap
 after the last visit lies in the future and is never a target.
@@ -20,9 +20,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from attending.batch import Batch, Output
+from attending.batch import Batch, Output, offsets_of
+from attending.config import Positive, Share
 from attending.nn import interface
-from attending.nn.packed import last, run, visit_gaps, visit_sums
+from attending.nn.packed import last, run, segment_mean, visit_gaps, visit_sums
 from attending.nn.time import known_from_birth
 
 THREE_WEEKS = 3.0  # log(1 + days): a ReLU that starts below 0 everywhere would never learn
@@ -34,9 +35,9 @@ class Config(interface.ModelConfig):
     gap_weight   how much the error of the second task, the time to the next visit, adds to the loss; 0 leaves it out
     """
 
-    width: int = 128
-    width_state: int = 128
-    dropout: float = 0.2
+    width: Positive = 128
+    width_state: Positive = 128
+    dropout: Share = 0.2
     gap_weight: float = Field(default=0.1, ge=0)
 
 
@@ -76,7 +77,8 @@ class Model(interface.Model):
         if self.gap is None:
             return None
         owner = batch.subject_of_visit
-        inside = (owner[1:] == owner[:-1]) & ~known_from_birth(batch)[:-1]
-        guess = torch.relu(self.gap(self.dropout(states[:-1]))[:, 0])
-        error = (guess - gaps[1:].log1p()).square() * inside
-        return self.config.gap_weight * error.sum() / inside.sum().clamp(min=1)
+        inside = ((owner[1:] == owner[:-1]) & ~known_from_birth(batch)[:-1]).nonzero()[:, 0]
+        guess = torch.relu(self.gap(self.dropout(states[inside]))[:, 0])
+        error = (guess - gaps[inside + 1].log1p()).square()
+        bounds = offsets_of(torch.bincount(owner[inside], minlength=batch.n_subjects))
+        return self.config.gap_weight * segment_mean(error[:, None], bounds).sum() / max(batch.n_subjects, 1)

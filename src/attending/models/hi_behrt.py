@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from attending.batch import Batch, Output, offsets_of, owners
+from attending.config import Positive, Share
 from attending.errors import ConfigError
 from attending.nn import interface
 from attending.nn.bert import SPREAD, Encoder, initialise
@@ -57,13 +58,13 @@ class Config(interface.ModelConfig):
     segment, stride            tokens in a window, and how far the next window starts
     """
 
-    width: int = 96
-    width_feed: int = 192
-    n_layers: int = 2
-    n_heads: int = 4
+    width: Positive = 96
+    width_feed: Positive = 192
+    n_layers: Positive = 2
+    n_heads: Positive = 4
     segment: int = Field(default=50, ge=1)
     stride: int = Field(default=30, ge=1)
-    dropout: float = 0.1
+    dropout: Share = 0.1
 
 
 EXAMPLE = Config(

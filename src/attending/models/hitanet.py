@@ -29,12 +29,14 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from attending.batch import Batch, Output, mask_of_lengths
+from attending.config import Positive, Share
 from attending.errors import ConfigError
 from attending.nn import interface
 from attending.nn.heads import check_heads
 from attending.nn.packed import segment_softmax, segment_sum, visit_days, visit_sums
 from attending.nn.places import numbers, sinusoids
 from attending.nn.post_norm import Heads, PostNormLayer, encode
+from attending.nn.time import visits_ago
 
 DAYS_OF_ONE = 180.0
 PADDING_DAYS = 1e5
@@ -45,11 +47,11 @@ SPREAD = 0.5
 class Config(interface.ModelConfig):
     """Settings of HiTANet; widths of the visits, which must divide into `n_heads`, and of the features of time."""
 
-    width: int = 128
-    width_time: int = 64
-    n_layers: int = 1
-    n_heads: int = 4
-    dropout: float = 0.2
+    width: Positive = 128
+    width_time: Positive = 64
+    n_layers: Positive = 1
+    n_heads: Positive = 4
+    dropout: Share = 0.2
     strict: Literal["paper", "authors"] = "paper"
 
 
@@ -85,7 +87,8 @@ class Model(interface.Model):
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and the fused weight γ of each visit."""
-        ago, owner = -visit_days(batch), batch.subject_of_visit
+        ago = -visit_days(batch) if self.config.strict == "authors" else visits_ago(batch)
+        owner = batch.subject_of_visit
         visits, summary = self._encode(batch, ago)
         weights = self._weigh(visits, summary, ago, owner)
         pooled = segment_sum(weights[:, None] * visits, owner, batch.n_subjects)
@@ -158,6 +161,8 @@ def attend_as_released(query: Heads, key: Heads, value: Heads, offsets: Int64[Te
     heads before the steps, so a block holds the heads of a quarter of the steps; block i takes the mask of history
     i modulo the number of histories.
     """
+    if len(offsets) == 1:
+        return value
     n_heads, size = query.shape[1:]
     real = mask_of_lengths(offsets.diff(), int(offsets.diff().max()))
     steps = torch.arange(real.shape[1], device=offsets.device)

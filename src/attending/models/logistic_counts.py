@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from attending.batch import Batch, Facts, Output
+from attending.config import Positive
 from attending.nn import interface
 from attending.nn.counts.features import Layout, rows, value_of_token
 from attending.nn.counts.matrix import Kept, count_matrix, filled
@@ -40,7 +41,7 @@ class Config(interface.ModelConfig):
     strengths: tuple[float, ...] = (10.0, 3.0, 1.0, 0.1, 1e-2)
     sparsities: tuple[float, ...] = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
     ridge: float = 1e-4
-    iterations: int = 60
+    iterations: Positive = 60
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5, strengths=(1e-5,), sparsities=())

@@ -17,12 +17,14 @@ convolution sees zeros. The paper's abstract tells the parts and their order; th
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.heads import check_heads
-from attending.nn.packed import attended, multi_hot, token_weights
+from attending.nn.packed import as_set, attended, segment_shares
 from attending.nn.places import numbers, shifted, sinusoids
 from attending.nn.post_norm import PostNormLayer, encode
 
@@ -30,11 +32,11 @@ from attending.nn.post_norm import PostNormLayer, encode
 class Config(interface.ModelConfig):
     """Settings of LSAN; `width` must divide into `n_heads`, `reach` is how many visits each way are near."""
 
-    width: int = 128
-    n_layers: int = 1
-    n_heads: int = 4
-    reach: int = 1
-    dropout: float = 0.2
+    width: Positive = 128
+    n_layers: Positive = 1
+    n_heads: Positive = 4
+    reach: int = Field(default=1, ge=0)
+    dropout: Share = 0.2
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, n_heads=2, dropout=0.0)
@@ -68,13 +70,15 @@ class Model(interface.Model):
         return Output(
             logits=self.output(self.dropout(pooled)),
             visit_attention=of_visit,
-            token_attention=of_code * of_visit[batch.visit_of_token],
+            token_attention=segment_shares(
+                of_code * of_visit[batch.visit_of_token], batch.subject_of_token, n
+            ),  # but what visits without a code got
         )
 
     def _visits(self, batch: Batch) -> tuple[Float[Tensor, "visit width"], Float[Tensor, " token"]]:
         """Pool the codes of each visit, a set: a code that stands there twice is weighed once."""
-        present = multi_hot(batch)
-        codes = self.embedding[batch.tokens] * token_weights(batch, present)[:, None]
+        present, weights = as_set(batch)
+        codes = self.embedding[batch.tokens] * weights[:, None]
         scores = self.code_score(codes).masked_fill(~present, -torch.inf)
         visits, attention = attended(codes, scores, batch.visit_of_token, batch.n_visits)
         return self.dropout(visits), attention
@@ -90,7 +94,7 @@ class Model(interface.Model):
 
 
 class Score(nn.Module):
-    """u · tanh(U x): how much an item counts among its like."""
+    """u · tanh(U x + b): how much an item counts among its like."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

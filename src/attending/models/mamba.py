@@ -3,7 +3,7 @@
 Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", 2023; on records Wornow et al., "Context
 Clues", ICLR 2025. Events j of a history stand in one order (below), t_j days before the prediction:
 
-    x_j = E[code_j] + value_j U[code_j] + W [log(1 + t_j-1 - t_j), age_j, recency of t_j]
+    x_j = E[code_j] + value_j U[code_j] + W [log(1 + t_j-1 - t_j), age_j]
 
 and each layer, with N(x) = x / √(mean x²) and a gain, adds to x_j
 
@@ -13,14 +13,15 @@ and each layer, with N(x) = x / √(mean x²) and a gain, adds to x_j
     h_j = exp(Δ A) h_{j-1} + Δ u B,   y = C · h_j + D ⊙ u     A < 0; a state of `n_states` numbers for each channel
     W_out (y ⊙ silu(z))
 
-    logits = W_o N(x_T) + b_o                                 read at the last event
+    logits = W_o (N(x_T) + D · (recency of T)) + b_o          read at the last event
 
 It pretrains by saying the next event (`self_loss`).
 
-Notable: packed; neither convolution nor state crosses into another history. Events of one moment have no order, so they
-are sorted by code, then value: no order in which they were recorded changes a score. The scan is plain torch
-(`nn.scan`), linear in events and without a limit to their number, but slow on a CPU next to attention over short
-histories.
+Notable: days before the prediction are not among the inputs of an event, or pretraining would know when the record
+ends; they enter where the state is read. Packed; neither convolution nor state crosses into another history. Events of
+one moment have no order, so they are sorted by code, then value: no order in which they were recorded changes a score.
+The scan is plain torch (`nn.scan`), linear in events and without a limit to their number, but slow on a CPU next to
+attention over short histories.
 """
 
 import math
@@ -31,6 +32,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.canonical import canonical
 from attending.nn.masking import masked_loss
@@ -48,10 +50,10 @@ PREDICTED_AT_ONCE = 2048  # events, drawn from a batch's, whose next one the pre
 class Config(interface.ModelConfig):
     """Settings of Mamba; `n_states` are the numbers that each channel remembers."""
 
-    width: int = 64
-    n_layers: int = 2
-    n_states: int = 16
-    dropout: float = 0.1
+    width: Positive = 64
+    n_layers: Positive = 2
+    n_states: Positive = 16
+    dropout: Share = 0.1
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, n_layers=1, n_states=4, dropout=0.0)
@@ -64,16 +66,18 @@ class Model(interface.Model):
         super().__init__()
         self.embedding = nn.Parameter(torch.randn(config.n_tokens, config.width) * 0.5)
         self.value = nn.Parameter(torch.zeros(config.n_tokens, config.width))
-        self.time = nn.Linear(5, config.width)
+        self.time = nn.Linear(2, config.width)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.norm = nn.RMSNorm(config.width)
+        self.recency = nn.Linear(4, config.width, bias=False)
         self.output = nn.Linear(config.width, config.n_outcomes)
         self.pretext = nn.Linear(config.width, config.n_tokens)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits read from the state after each history's last event."""
-        states = self._read(canonical(batch)[0])
+        ordered, _ = canonical(batch)
+        states = self._read(ordered) + self.recency(time_features(ordered.days, ordered.ages))
         return Output(logits=self.output(self.dropout(last(states, batch.token_offsets))))
 
     def self_loss(self, batch: Batch) -> Float[Tensor, ""]:
@@ -91,12 +95,14 @@ class Model(interface.Model):
 
     def _embed(self, batch: Batch) -> Float[Tensor, "token width"]:
         codes = self.embedding[batch.tokens] + batch.values[:, None] * self.value[batch.tokens]
-        times = torch.cat([gaps(batch).log1p()[:, None], time_features(batch.days, batch.ages)], 1)
+        times = torch.stack([gaps(batch).log1p(), batch.ages / 100], 1)
         return codes * token_weights(batch)[:, None] + self.time(times)
 
 
 class Layer(nn.Module):
     """A gated selective state space with a short convolution before it."""
+
+    undecayed = frozenset({"log_rate"})
 
     def __init__(self, config: Config) -> None:
         super().__init__()

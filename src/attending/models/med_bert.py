@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.bert import Encoder, initialise
 from attending.nn.heads import check_heads
@@ -39,11 +40,11 @@ LONG_DAYS = 7.0
 class Config(interface.ModelConfig):
     """Settings of Med-BERT; `width` must divide into `n_heads` parts, `width_feed` is inside the feed-forward."""
 
-    width: int = 96
-    width_feed: int = 192
-    n_layers: int = 2
-    n_heads: int = 4
-    dropout: float = 0.1
+    width: Positive = 96
+    width_feed: Positive = 192
+    n_layers: Positive = 2
+    n_heads: Positive = 4
+    dropout: Share = 0.1
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, width_feed=32, n_layers=2, n_heads=2, dropout=0.0)

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from torch.nn.functional import hardtanh
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
-from attending.nn.packed import bag, head_softmax, multi_hot, run, segment_shares, segment_sum, token_weights
+from attending.nn.packed import bag, head_softmax, run, segment_shares, segment_sum, set_weights
 
 
 class Config(interface.ModelConfig):
@@ -32,10 +33,10 @@ class Config(interface.ModelConfig):
     diversity   what hops that look at the same visits, or at many, add to the loss; 0 leaves it out
     """
 
-    width: int = 128
-    width_state: int = 128
+    width: Positive = 128
+    width_state: Positive = 128
     n_hops: int = Field(default=3, ge=1)
-    dropout: float = 0.2
+    dropout: Share = 0.2
     diversity: float = Field(default=0.01, ge=0)
 
 
@@ -78,7 +79,7 @@ class Model(interface.Model):
     def code_weights(self, batch: Batch) -> Float[Tensor, " token"]:
         """Return how much each token counts in its visit, a repeated code once."""
         of_code = hardtanh(self.weigh(self.embedding)[:, 0], 0.0, 1.0)
-        return token_weights(batch, multi_hot(batch)) * of_code[batch.tokens]
+        return set_weights(batch) * of_code[batch.tokens]
 
     def _penalty(
         self, beta: Float[Tensor, "visit hop"], owner: Int64[Tensor, " visit"], n: int

@@ -25,13 +25,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.packed import (
-    multi_hot,
     run,
     segment_softmax,
     segment_sum,
-    token_weights,
+    set_weights,
     visit_gaps,
     visit_sums,
 )
@@ -40,10 +40,10 @@ from attending.nn.packed import (
 class Config(interface.ModelConfig):
     """Settings of RETAIN; widths of the visit embedding and of the two recurrences."""
 
-    width: int = 128
-    width_alpha: int = 128
-    width_beta: int = 128
-    dropout: float = 0.2
+    width: Positive = 128
+    width_alpha: Positive = 128
+    width_beta: Positive = 128
+    dropout: Share = 0.2
     time: bool = True
     strict: Literal["paper", "authors"] = "paper"
 
@@ -77,8 +77,7 @@ class Model(interface.Model):
         _, alpha, beta = self._attend(batch)
         visit, subject = batch.visit_of_token, batch.subject_of_token
         direction = alpha[visit, None] * beta[visit] * self.output.weight[outcome[subject]]
-        weights = token_weights(batch, multi_hot(batch))
-        return (direction * self.embedding[batch.tokens]).sum(1) * weights
+        return (direction * self.embedding[batch.tokens]).sum(1) * set_weights(batch)
 
     def base(self, outcome: Int64[Tensor, " subject"]) -> Float[Tensor, " subject"]:
         """Return the part of the logit that no token adds."""

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.heads import check_heads
 from attending.nn.packed import segment_sum
@@ -31,11 +32,11 @@ class Config(interface.ModelConfig):
     slots   M, how many places along a history are read
     """
 
-    width: int = 96
-    n_layers: int = 2
-    n_heads: int = 4
-    slots: int = 12
-    dropout: float = 0.1
+    width: Positive = 96
+    n_layers: Positive = 2
+    n_heads: Positive = 4
+    slots: Positive = 12
+    dropout: Share = 0.1
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, n_layers=2, n_heads=2, slots=4, dropout=0.0)
@@ -61,16 +62,17 @@ class Model(interface.Model):
         steps, place = self.embed(batch), numbers(batch.subject_offsets)
         states = self.dropout(steps + sinusoids(place, steps))
         states = encode(self.layers, states, batch.subject_offsets, sees="past")
-        weights = interpolation(place + 1, lengths[batch.subject_of_visit], self.config.slots)
+        number, length = (place + 1).to(states.dtype), lengths[batch.subject_of_visit]
+        weights = interpolation(number, length, self.config.slots)
         slots = [
             segment_sum(weight[:, None] * states, batch.subject_of_visit, batch.n_subjects)
-            for weight in weights.to(states.dtype).unbind(1)
+            for weight in weights.unbind(1)
         ]
         return Output(logits=self.output(self.dropout(torch.cat(slots, 1))))
 
 
 def interpolation(
-    number: Int64[Tensor, " visit"], length: Int64[Tensor, " visit"], slots: int
+    number: Float[Tensor, " visit"], length: Int64[Tensor, " visit"], slots: int
 ) -> Float[Tensor, "visit slot"]:
     """Return (1 − |M t/T − m| / M)² / T of step t = 1 … T of a history, for the slots m = 1 … M."""
     slot = torch.arange(1, slots + 1, device=number.device)

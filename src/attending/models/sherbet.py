@@ -26,18 +26,13 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, logsigmoid, normalize
 
 from attending.batch import Batch, Facts, Ontology, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.graph import KeptGraph, co_occurrence, edges_of
 from attending.nn.hyperbolic import place_concepts
 from attending.nn.ontology import levels_of, links_of, mix, sort_links
-from attending.nn.packed import (
-    attended,
-    multi_hot,
-    segment_shares,
-    segment_softmax,
-    segment_sum,
-    token_weights,
-)
+from attending.nn.packed import as_set, attended, segment_shares, segment_softmax, segment_sum
+from attending.nn.precision import exact
 
 OWN = 0.9  # how much of a code is itself, and not its company
 SLOPE = 0.3
@@ -55,13 +50,13 @@ class Config(interface.OntologyConfig):
     n_neighbours    how many codes that share most visits with a code are its company
     """
 
-    width: int = 128
-    width_graph: int = 64
-    width_code: int = 64
-    width_patient: int = 64
-    width_visit: int = 32
-    n_neighbours: int = 64
-    dropout: float = 0.2
+    width: Positive = 128
+    width_graph: Positive = 64
+    width_code: Positive = 64
+    width_patient: Positive = 64
+    width_visit: Positive = 32
+    n_neighbours: Positive = 64
+    dropout: Share = 0.2
 
 
 EXAMPLE = Config(
@@ -131,7 +126,7 @@ class Model(interface.Model):
 
     def self_loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Return how badly a history says what it holds: the mean cross-entropy of a level, mean over levels."""
-        z = self.pretext(self._read(batch)[0])
+        z = exact(self.pretext(self._read(batch)[0]))
         links = links_of(self.above, batch.tokens)
         held = torch.zeros(batch.n_subjects, self.config.n_concepts, dtype=torch.bool, device=z.device)
         held[batch.subject_of_token[links[0]], links[1]] = True
@@ -149,9 +144,10 @@ class Model(interface.Model):
     ) -> tuple[Float[Tensor, "subject patient"], Float[Tensor, " visit"], Float[Tensor, " token"]]:
         """Return each patient, the attention over visits, and that over the codes of each visit."""
         tokens, place = torch.unique(batch.tokens, return_inverse=True)
-        codes = self._codes(tokens)[place] * token_weights(batch)[:, None]
+        present, weights = as_set(batch)
+        codes = self._codes(tokens)[place] * weights[:, None]
         scores = self.code_score(torch.tanh(self.code(codes)))[:, 0].to(codes.dtype)
-        scores = scores.masked_fill(~multi_hot(batch), -torch.inf)
+        scores = scores.masked_fill(~present, -torch.inf)
         visits, of_code = attended(codes, scores, batch.visit_of_token, batch.n_visits)
         return *self._attend(visits, batch), of_code
 

@@ -24,6 +24,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.grid import grid, to_cells, to_items
 from attending.nn.packed import visit_gaps
@@ -39,11 +40,11 @@ class Config(interface.ModelConfig):
     window        how many steps, up to the last, are read in the light of their stage
     """
 
-    width: int = 128
-    width_level: int = 64
-    levels: int = 3
-    window: int = 10
-    dropout: float = 0.2
+    width: Positive = 128
+    width_level: Positive = 64
+    levels: Positive = 3
+    window: Positive = 10
+    dropout: Share = 0.2
     strict: Literal["paper", "authors"] = "paper"
 
 

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.grid import each_step, grid, to_cells, to_items
 from attending.nn.packed import last, visit_gaps, visit_sums
@@ -27,9 +28,9 @@ from attending.nn.time import log_decay
 class Config(interface.ModelConfig):
     """Settings of T-LSTM; widths of the visit embedding and of the memory."""
 
-    width: int = 128
-    width_state: int = 128
-    dropout: float = 0.2
+    width: Positive = 128
+    width_state: Positive = 128
+    dropout: Share = 0.2
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, width_state=16, dropout=0.0)

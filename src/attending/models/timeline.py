@@ -7,7 +7,7 @@ through Time", KDD 2018. For the codes c_1 … c_n of a visit (a *set*), which l
     u_m = Σ_n a_mn e_n
     δ_m = σ(θ_{c_m} + μ_{c_m} Δ)                           what is left of the code: its weight at first, and its rate
     v = Σ_m δ_m u_m                                        visit
-    h = BiLSTM(v_1 … v_T),   logits = W_o h_T + b_o
+    h = LSTM(v_1 … v_T), g = LSTM(v_T … v_1),   logits = W_o [h_T; g_1] + b_o        each has read all visits
 
 θ starts at 1 and μ at −0.1, as in the released code: a code has .73 of its full weight at once and half of it after ten
 units of time. A chronic disease learns a μ near 0, a cold a steep one.
@@ -23,9 +23,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output, offsets_of
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import attend, layout
-from attending.nn.packed import last, multi_hot, run, segment_shares, segment_sum, token_weights
+from attending.nn.packed import as_set, first, last, run, segment_shares, segment_sum
 from attending.nn.time import visits_ago
 
 
@@ -35,9 +36,9 @@ class Config(interface.ModelConfig):
     unit_days   the unit of time in which codes fade; a stay in intensive care wants hours (0.0417), a life months
     """
 
-    width: int = 128
-    width_state: int = 128
-    dropout: float = 0.2
+    width: Positive = 128
+    width_state: Positive = 128
+    dropout: Share = 0.2
     unit_days: float = Field(default=30.0, gt=0)
 
 
@@ -61,28 +62,33 @@ class Model(interface.Model):
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and what is left of each code, as a share of its history."""
-        kept = multi_hot(batch).nonzero()[:, 0]
+        present, weights = as_set(batch)
+        kept = present.nonzero()[:, 0]
         visit = batch.visit_of_token[kept]
-        left = self.progression(batch)[kept]
-        codes = self._look_around(batch, kept, visit)
+        left = self.progression(batch)[kept] * weights[kept]
+        codes = self._look_around(batch, kept, visit, weights[kept])
         visits = segment_sum(left[:, None] * codes, visit, batch.n_visits)
-        states = run(self.recurrence, visits, batch.subject_offsets)
-        logits = self.output(self.dropout(last(states, batch.subject_offsets)))
+        onward, back = run(self.recurrence, visits, batch.subject_offsets).chunk(2, 1)
+        read = torch.cat([last(onward, batch.subject_offsets), first(back, batch.subject_offsets)], 1)
+        logits = self.output(self.dropout(read))
         shares = segment_shares(left, batch.subject_of_token[kept], batch.n_subjects)
         attention = torch.zeros_like(batch.values, dtype=left.dtype).index_copy(0, kept, shares)
         return Output(logits=logits, token_attention=attention)
 
     def progression(self, batch: Batch) -> Float[Tensor, " token"]:
-        """Return δ of each token: what is left of it at the prediction, times its weight in the batch."""
+        """Return δ of each token: what is left of it at the prediction."""
         ago = visits_ago(batch)[batch.visit_of_token] / self.config.unit_days
-        left = torch.sigmoid(self.at_first[batch.tokens] + self.rate[batch.tokens] * ago)
-        return left * token_weights(batch)
+        return torch.sigmoid(self.at_first[batch.tokens] + self.rate[batch.tokens] * ago)
 
     def _look_around(
-        self, batch: Batch, kept: Int64[Tensor, " code"], visit: Int64[Tensor, " code"]
+        self,
+        batch: Batch,
+        kept: Int64[Tensor, " code"],
+        visit: Int64[Tensor, " code"],
+        weights: Float[Tensor, " code"],
     ) -> Float[Tensor, "code width"]:
         """Return each code after attention over the codes of its visit."""
-        codes = self.dropout(self.embedding[batch.tokens[kept]] * token_weights(batch)[kept, None])
+        codes = self.dropout(self.embedding[batch.tokens[kept]] * weights[:, None])
         offsets = offsets_of(torch.bincount(visit, minlength=batch.n_visits))
         query, key = self.query(codes), self.key(codes)
         value = codes.to(query.dtype)

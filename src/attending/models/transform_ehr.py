@@ -28,20 +28,22 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from attending.batch import Batch, Output, offsets_of
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.heads import check_heads
 from attending.nn.packed import head_softmax, multi_hot, segment_sum, token_weights
 from attending.nn.post_norm import FeedForward, PostNormLayer, encode
+from attending.nn.precision import exact
 from attending.nn.time import rotary_frequencies
 
 
 class Config(interface.ModelConfig):
     """Settings of TransformEHR; `width` must divide into `n_heads`, `n_layers` are those of each of its halves."""
 
-    width: int = 128
-    n_layers: int = 2
-    n_heads: int = 4
-    dropout: float = 0.1
+    width: Positive = 128
+    n_layers: Positive = 2
+    n_heads: Positive = 4
+    dropout: Share = 0.1
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, n_layers=1, n_heads=2, dropout=0.0)
@@ -76,7 +78,7 @@ class Model(interface.Model):
         drawn = torch.rand(len(first), device=first.device) * (end - first - 1)
         target = torch.minimum(first + 1 + drawn.long(), end)  # the end where there is no visit but the first
         state, _ = self._read(before(batch, target))
-        chances = self.pretext(state).log_softmax(1)
+        chances = exact(self.pretext(state)).log_softmax(1)
         owner = batch.subject_of_token
         asked = (batch.visit_of_token == target[owner]) & multi_hot(batch)
         found = chances[owner[asked], batch.tokens[asked]]

@@ -24,11 +24,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attending.batch import Batch, Facts, Output
+from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.heads import check_heads
 from attending.nn.layers import Encoder
-from attending.nn.packed import bag, multi_hot, segment_sum, token_weights
+from attending.nn.packed import bag, head_softmax, segment_sum, set_weights, token_weights
 from attending.nn.time import rotary_frequencies, time_features
 
 VISITS_TOLD_APART = 64
@@ -38,10 +39,10 @@ FADING_DAYS = (60.0, 1500.0)
 class Config(interface.ModelConfig):
     """Settings of the transformer; `width` must divide into `n_heads` even parts."""
 
-    width: int = 96
-    n_layers: int = 2
-    n_heads: int = 4
-    dropout: float = 0.1
+    width: Positive = 96
+    n_layers: Positive = 2
+    n_heads: Positive = 4
+    dropout: Share = 0.1
 
 
 EXAMPLE = Config(n_tokens=40, n_outcomes=5, width=16, n_layers=2, n_heads=2, dropout=0.0)
@@ -92,17 +93,12 @@ class Model(interface.Model):
 
     def _read(self, x: Float[Tensor, "token width"], batch: Batch) -> Output:
         owner, n = batch.subject_of_token, batch.n_subjects
-        scores = x @ self.query.T
-        peak = scores.new_full((n, scores.shape[1]), -torch.inf)
-        peak = peak.scatter_reduce(0, owner[:, None].expand_as(scores), scores.detach(), "amax")
-        raised = (scores - peak[owner]).exp()
-        total = segment_sum(raised, owner, n).clamp(min=torch.finfo(raised.dtype).tiny)
-        read = segment_sum(raised * (x @ self.read.T), owner, n) / total
-        attention = (raised / total[owner]).mean(1)
-        return Output(logits=read + self._remember(batch) + self.bias, token_attention=attention)
+        attention = head_softmax(x @ self.query.T, owner, n)
+        read = segment_sum(attention * (x @ self.read.T), owner, n)
+        return Output(logits=read + self._remember(batch) + self.bias, token_attention=attention.mean(1))
 
     def _remember(self, batch: Batch) -> Float[Tensor, "subject outcome"]:
-        weights = token_weights(batch, multi_hot(batch))
+        weights = set_weights(batch)
         fading = (weights * torch.exp(batch.days / rate) for rate in FADING_DAYS)
         bags = (
             bag(table, batch, faded, batch.token_offsets)

@@ -10,9 +10,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from attending.nn.precision import exact
+
 
 class TimeAttention(nn.Module):
     """Scores of each channel's steps by their likeness to its last one; what is long ago fades, unless it is alike."""
+
+    undecayed = frozenset({"rate"})
 
     def __init__(self, n_channels: int, width: int, width_attention: int) -> None:
         super().__init__()
@@ -60,16 +64,19 @@ class AuthorsTimeAttention(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """One layer of attention between the channels, and a feed-forward; norms first, if any."""
+    """One layer of attention between the channels, and a feed-forward; as `published`, norms come before each.
 
-    def __init__(self, width: int, n_heads: int, dropout: float, *, norms: bool) -> None:
+    The released code has none, and half the feed-forward.
+    """
+
+    def __init__(self, width: int, n_heads: int, dropout: float, *, published: bool) -> None:
         super().__init__()
-        self.n_heads = n_heads
-        norm = nn.LayerNorm if norms else nn.Identity
+        self.n_heads, wide = n_heads, 4 if published else 2
+        norm = nn.LayerNorm if published else nn.Identity
         self.norm, self.feed_norm = norm(width), norm(width)
         self.inputs = nn.Linear(width, 3 * width)
         self.mix = nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.up, self.down = nn.Linear(width, wide * width), nn.Linear(wide * width, width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
@@ -85,7 +92,7 @@ class ChannelAttention(nn.Module):
 
 def decorrelation(heads: Float[Tensor, "subject token width"]) -> Float[Tensor, ""]:
     """Return Σ ½ (‖C‖² − ‖diag C‖²) over the tokens' covariances across the batch, for each token."""
-    heads = heads.float() if heads.dtype != torch.float64 else heads
+    heads = exact(heads)
     centred = (heads - heads.mean(0)).transpose(0, 1)
     covariance = centred.transpose(1, 2) @ centred / max(len(heads), 1)
     variance = covariance.diagonal(dim1=1, dim2=2)

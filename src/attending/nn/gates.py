@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attending.nn.precision import exact
+
 
 def sparsemax(scores: Float[Tensor, "*rest item"]) -> Float[Tensor, "*rest item"]:
     """Return the point of the simplex that is nearest to the scores, over the last dimension: max(scores − τ, 0).
@@ -11,11 +13,11 @@ def sparsemax(scores: Float[Tensor, "*rest item"]) -> Float[Tensor, "*rest item"
     τ makes the items sum to 1; with the scores sorted falling, the first k are positive, k being the largest number
     with 1 + k s_k > s_1 + … + s_k, and τ = (s_1 + … + s_k − 1) / k. Martins and Astudillo, ICML 2016.
     """
-    exact = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    exact = exact - exact.detach().amax(-1, keepdim=True)  # changes nothing, and sums stay small
-    falling = exact.sort(-1, descending=True).values
+    found = exact(scores)
+    found = found - found.detach().amax(-1, keepdim=True)  # changes nothing, and sums stay small
+    falling = found.sort(-1, descending=True).values
     total = falling.cumsum(-1)
     rank = torch.arange(1, scores.shape[-1] + 1, device=scores.device)
     n_positive = (1 + rank * falling > total).sum(-1, keepdim=True)
     threshold = (total.gather(-1, n_positive - 1) - 1) / n_positive
-    return (exact - threshold).clamp(min=0).to(scores.dtype)
+    return (found - threshold).clamp(min=0).to(scores.dtype)

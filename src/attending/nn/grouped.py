@@ -15,6 +15,8 @@ from torch import Tensor, nn
 class GroupedGRU(nn.Module):
     """`n_groups` GRUs of one size, the i-th of which reads the i-th input."""
 
+    undecayed = frozenset({"bias", "reset_bias"})
+
     def __init__(self, n_groups: int, n_inputs: int, width: int) -> None:
         super().__init__()
         bound = width**-0.5

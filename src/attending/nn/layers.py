@@ -7,8 +7,8 @@ One layer, for token j at time t_j of a history, with N(x) = x / √(mean x² + 
     x_j ← x_j + W_d (silu(W_g N(x_j)) ⊙ W_u N(x_j))
 
 R(t) turns each pair of dimensions by an angle that grows with t, so a score depends on the time *between* two tokens.
-With `normalised`, q and k pass through N and a learned temperature takes the place of 1 / √size, which keeps scores
-bounded however long training runs.
+With `normalised`, q and k pass through N, and a learned temperature of each head stands beside 1 / √size, which keeps
+scores bounded however long training runs.
 
 Sources: pre-norm with RMSNorm (Zhang and Sennrich 2019; its gain is left to the matrix that follows), SwiGLU (Shazeer
 2020), rotary angles (Su et al. 2021), normalised queries and keys (Henry et al. 2020). No biases.
@@ -97,7 +97,7 @@ class Layer(nn.Module):
         self.n_heads, self.sees = n_heads, sees
         self.inputs = nn.Linear(width, 3 * width, bias=False)
         self.output = nn.Linear(width, width, bias=False)
-        self.temperature = nn.Parameter(torch.ones(n_heads, 1)) if normalised else None
+        self.temperature = nn.Parameter(torch.ones(n_heads)) if normalised else None
         self.gate = nn.Linear(width, hidden, bias=False)
         self.up = nn.Linear(width, hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
@@ -122,7 +122,7 @@ class Layer(nn.Module):
         if self.temperature is not None:
             both = normalise(both)
         q, k = rotate(both, angles).chunk(2, dim=1)
-        return (q if self.temperature is None else q * self.temperature), k, v
+        return (q if self.temperature is None else q * self.temperature[:, None]), k, v
 
 
 def normalise(x: Float[Tensor, "*rest width"]) -> Float[Tensor, "*rest width"]:

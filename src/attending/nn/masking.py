@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, gelu
 
 from attending.batch import Batch
+from attending.nn.precision import exact
 
 MASKED, RANDOM = 0.8, 0.1  # of the chosen tokens; the others stay
 EPSILON = 1e-12  # BERT's, in every LayerNorm
@@ -68,4 +69,4 @@ def masked_loss(
     """Return the mean cross-entropy of the chosen tokens; 0, with gradients of 0, where none is chosen."""
     if len(tokens) == 0:
         return logits.sum() * 0
-    return cross_entropy(logits.float(), tokens)
+    return cross_entropy(exact(logits), tokens)

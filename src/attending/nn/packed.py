@@ -11,23 +11,42 @@ from torch.nn.utils.rnn import PackedSequence
 from attending.batch import Batch, owners
 from attending.nn.grid import Grid, grid, to_cells, to_items
 from attending.nn.places import numbers
+from attending.nn.precision import exact
 from attending.nn.recurrence import gru, lstm
 
 
-def multi_hot(batch: Batch) -> Bool[Tensor, " token"]:
-    """Say which tokens are the first of their kind in their visit: a visit as a *set* of codes."""
+def as_set(batch: Batch) -> tuple[Bool[Tensor, " token"], Float[Tensor, " token"]]:
+    """Say which tokens are the first of their kind in their visit, a *set* of codes, and what each code weighs there.
+
+    A code that stands there several times weighs as much as the heaviest of them, and is gone when all are hidden. Its
+    weight stands at the first; the others have 0.
+    """
     size = int(batch.tokens.max()) + 1 if len(batch.tokens) else 1
     key = batch.visit_of_token * size + batch.tokens
     ordered, order = torch.sort(key, stable=True)
-    first = torch.ones_like(ordered, dtype=torch.bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    return torch.zeros_like(first).scatter_(0, order, first)
+    leads = torch.ones_like(ordered, dtype=torch.bool)
+    leads[1:] = ordered[1:] != ordered[:-1]
+    first = torch.zeros_like(leads).scatter_(0, order, leads)
+    if batch.weights is None:
+        return first, first.to(batch.values.dtype)
+    leader = torch.empty_like(order).scatter_(0, order, order[leads][leads.cumsum(0) - 1])
+    weights = torch.zeros_like(batch.weights)
+    return first, weights.scatter_reduce(0, leader, batch.weights, "amax", include_self=False)
 
 
-def token_weights(batch: Batch, present: Bool[Tensor, " token"] | None = None) -> Float[Tensor, " token"]:
-    """Return the weight of each token's embedding: the batch's own, or 1, and 0 where not `present`."""
-    weights = batch.weights if batch.weights is not None else torch.ones_like(batch.values)
-    return weights if present is None else weights * present
+def multi_hot(batch: Batch) -> Bool[Tensor, " token"]:
+    """Say which tokens are the first of their kind in their visit."""
+    return as_set(batch)[0]
+
+
+def set_weights(batch: Batch) -> Float[Tensor, " token"]:
+    """Return what each code weighs in its visit, a *set*: at the first of several equal tokens, 0 at the others."""
+    return as_set(batch)[1]
+
+
+def token_weights(batch: Batch) -> Float[Tensor, " token"]:
+    """Return the weight of each token's embedding: the batch's own, or 1."""
+    return batch.weights if batch.weights is not None else torch.ones_like(batch.values)
 
 
 def bag(
@@ -44,7 +63,7 @@ def bag(
 
 def visit_sums(embedding: Float[Tensor, "vocabulary width"], batch: Batch) -> Float[Tensor, "visit width"]:
     """Return the sum of the embeddings of each visit's distinct codes, times their weights; 0 for an empty visit."""
-    return bag(embedding, batch, token_weights(batch, multi_hot(batch)), batch.visit_offsets)
+    return bag(embedding, batch, set_weights(batch), batch.visit_offsets)
 
 
 def segment_sum(
@@ -69,7 +88,7 @@ def segment_softmax(
 
     In float32 at least: in bfloat16 a sum stops growing at a few hundred items.
     """
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    scores = exact(scores)
     peak = scores.new_full((n,), -torch.inf).scatter_reduce(0, owner, scores.detach(), "amax")
     raised = (scores - peak[owner]).exp()
     return raised / segment_sum(raised, owner, n)[owner]
@@ -119,10 +138,12 @@ def run(
     if len(items) == 0:
         return items.new_zeros(0, recurrence.hidden_size * (2 if recurrence.bidirectional else 1))
     if items.is_cuda or recurrence.num_layers > 1:
-        places = grid(offsets, backwards=backwards)
-        packed = PackedSequence(to_cells(items, places), torch.tensor(places.sizes, dtype=torch.int64))
-        before = None if start is None else _first_rows(start, places, offsets)[None]
-        return to_items(recurrence(packed, before)[0].data, places)
+        places, dtype = grid(offsets, backwards=backwards), next(recurrence.parameters()).dtype
+        cells, sizes = to_cells(items, places).to(dtype), torch.tensor(places.sizes, dtype=torch.int64)
+        before = None if start is None else _first_rows(start, places, offsets)[None].to(dtype)
+        with torch.autocast(items.device.type, enabled=False):  # which would make cuDNN compute in float16
+            states = recurrence(PackedSequence(cells, sizes), before)[0].data
+        return to_items(states, places)
     ways = [_one_way(recurrence, items, offsets, start, "", backwards=backwards)]
     if recurrence.bidirectional:
         ways.append(_one_way(recurrence, items, offsets, start, "_reverse", backwards=not backwards))
@@ -163,11 +184,22 @@ def last(
     items: Float[Tensor, "item width"], offsets: Int64[Tensor, " bounds"]
 ) -> Float[Tensor, "segment width"]:
     """Return the last item of each segment; 0 for an empty one."""
-    present = offsets.diff() > 0
-    found = (
-        items[(offsets[1:] - 1).clamp(min=0)] if len(items) else items.new_zeros(len(present), items.shape[1])
-    )
-    return torch.where(present[:, None], found, torch.zeros_like(found))
+    return _picked(items, offsets[1:] - 1, offsets)
+
+
+def first(
+    items: Float[Tensor, "item width"], offsets: Int64[Tensor, " bounds"]
+) -> Float[Tensor, "segment width"]:
+    """Return the first item of each segment; 0 for an empty one."""
+    return _picked(items, offsets[:-1], offsets)
+
+
+def _picked(items: Tensor, place: Int64[Tensor, " segment"], offsets: Int64[Tensor, " bounds"]) -> Tensor:
+    """Return the item at the place of each segment; 0 for an empty one."""
+    if len(items) == 0:
+        return items.new_zeros(len(place), items.shape[1])
+    found = items[place.clamp(min=0, max=len(items) - 1)]
+    return torch.where(offsets.diff()[:, None] > 0, found, torch.zeros_like(found))
 
 
 def visit_days(batch: Batch) -> Float[Tensor, " visit"]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from attending.batch import Batch
 from attending.nn.packed import segment_sum, visit_days
 from attending.nn.places import numbers
+from attending.nn.precision import exact
 
 DAYS_A_YEAR = 365.25
 SHORTEST_PERIOD_DAYS = 2.0
@@ -37,8 +38,8 @@ def rotate(
     Su et al., "RoFormer", 2021, with time in the place of positions. A pair is a complex number: one product, in
     float32 at least.
     """
-    exact = heads if heads.dtype == torch.float64 else heads.float()
-    pairs = torch.view_as_complex(exact.view(*exact.shape[:-1], exact.shape[-1] // 2, 2))
+    heads = exact(heads)
+    pairs = torch.view_as_complex(heads.view(*heads.shape[:-1], heads.shape[-1] // 2, 2))
     return torch.view_as_real(pairs * turn[:, None]).flatten(-2)
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from attending.config import Settings
+from attending.config import Positive, Settings, Share
 
 
 class Config(Settings):
@@ -35,20 +35,20 @@ class Config(Settings):
     compile               compile the model first: minutes once, for faster steps on a GPU
     """
 
-    epochs: int = 30
+    epochs: Positive = 30
     samples: Literal["every", "one_a_subject"] = "every"
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.05
-    clip: float = 1.0
-    patience: int = 4
-    max_steps: int = 0
-    hide_events: float = Field(default=0.05, ge=0, lt=1)
-    hide_histories: float = Field(default=0.02, ge=0, lt=1)
-    checkpoint_seconds: float = 60.0
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    warmup: Share = 0.05
+    clip: float = Field(default=1.0, gt=0)
+    patience: Positive = 4
+    max_steps: int = Field(default=0, ge=0)
+    hide_events: Share = 0.05
+    hide_histories: Share = 0.02
+    checkpoint_seconds: float = Field(default=60.0, ge=0)
     precision: Literal["fp32", "bf16"] = "fp32"
-    accumulate: int = Field(default=1, ge=1)
-    ema: float = Field(default=0.0, ge=0, lt=1)
+    accumulate: Positive = 1
+    ema: Share = 0.0
     pretrain_epochs: int = Field(default=0, ge=0)
     rate_width: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -33,10 +33,16 @@ def schedule(progress: float, warmup: float) -> float:
 def adamw(
     model: nn.Module, config: Config, factors: Mapping[str, float], *, fused: bool
 ) -> torch.optim.AdamW:
-    """Return the optimiser: matrices shrink and the rest does not; a parameter's rate is scaled by its factor."""
+    """Return the optimiser; a parameter's rate is scaled by its factor.
+
+    Matrices shrink; vectors do not, nor what a module names in `undecayed`: biases and rates of many side by side.
+    """
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        groups.setdefault((parameter.ndim <= 1, factors.get(name, 1.0)), []).append(parameter)
+    for prefix, module in model.named_modules():
+        kept: frozenset[str] = getattr(module, "undecayed", frozenset())
+        for name, parameter in module.named_parameters(prefix, recurse=False):
+            plain = parameter.ndim <= 1 or name.rpartition(".")[2] in kept
+            groups.setdefault((plain, factors.get(name, 1.0)), []).append(parameter)
     listed = [
         {"params": params, "weight_decay": 0.0 if plain else config.weight_decay, "factor": factor}
         for (plain, factor), params in sorted(groups.items(), key=lambda group: group[0])
