@@ -126,3 +126,23 @@ def test_the_fingerprint_of_a_source_folder_sees_every_file(tmp_path) -> None:
 def test_json_is_readable(tmp_path) -> None:
     write_json(tmp_path / "x.json", {"a": [1, 2]})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": [1, 2]}
+
+
+def test_two_processes_do_not_write_the_same_artifact_at_once(tmp_path) -> None:
+    with (
+        writing(tmp_path / "a", RECIPE),
+        pytest.raises(ArtifactError, match="another process is writing"),
+        writing(tmp_path / "a", RECIPE),
+    ):
+        pass
+    make(tmp_path / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_a_kill_left_of_a_file_is_gone(tmp_path) -> None:
+    with pytest.raises(KeyboardInterrupt), writing(tmp_path / "a", RECIPE) as writer:
+        (writer.path / "below").mkdir()
+        (writer.path / "below" / ".state.json.123.tmp").write_text("half")
+        raise KeyboardInterrupt
+    make(tmp_path / "a")
+    assert sorted(path.name for path in (tmp_path / "a").rglob("*")) == ["below", "data", MANIFEST]

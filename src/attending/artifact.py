@@ -5,6 +5,7 @@ after the fingerprint, so an interrupted stage resumes there; when it is complet
 An artifact whose manifest carries the fingerprint asked for is up to date and is not made again.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -97,6 +98,9 @@ def writing(folder: Path, recipe: Recipe) -> Iterator[Writer]:
     """Open the partial folder of an artifact; on leaving without error, put it in place of `folder`.
 
     On an error, or a kill, the partial folder stays and the next run with the same recipe finds it.
+
+    Raises:
+        ArtifactError: if another process is writing the same.
     """
     _restore(folder)
     partial = folder.with_name(f".{folder.name}.{recipe.fingerprint}.partial")
@@ -104,20 +108,42 @@ def writing(folder: Path, recipe: Recipe) -> Iterator[Writer]:
         if stale != partial:
             shutil.rmtree(stale, ignore_errors=True)
     partial.mkdir(parents=True, exist_ok=True)
-    writer = Writer(partial)
-    yield writer
-    manifest = Manifest(
-        kind=recipe.kind,
-        fingerprint=recipe.fingerprint,
-        config=recipe.config,
-        parents=recipe.parents,
-        seed=recipe.seed,
-        counts=writer.counts,
-        code_version=code_version(),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    write_json(partial / MANIFEST, asdict(manifest))
-    _replace(partial, folder)
+    with _alone(folder, partial):
+        for stale in partial.rglob(".*.tmp"):  # of a file that a kill fell into
+            stale.unlink()
+        writer = Writer(partial)
+        yield writer
+        manifest = Manifest(
+            kind=recipe.kind,
+            fingerprint=recipe.fingerprint,
+            config=recipe.config,
+            parents=recipe.parents,
+            seed=recipe.seed,
+            counts=writer.counts,
+            code_version=code_version(),
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        write_json(partial / MANIFEST, asdict(manifest))
+        _replace(partial, folder)
+
+
+@contextmanager
+def _alone(folder: Path, partial: Path) -> Iterator[None]:
+    """Hold a partial folder's lock, where its file system has locks; a process that dies lets go of it."""
+    lock = partial.with_suffix(".lock")
+    with lock.open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ArtifactError(
+                f"another process is writing {folder}: wait until it is done, or stop it"
+            ) from None
+        except OSError:
+            pass
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:

@@ -53,6 +53,10 @@ class ModelError(AttendingError):
     """A model cannot be built, trained or explained as asked."""
 
 
+class Diverged(ModelError):
+    """A loss is not finite any more: other settings may do better."""
+
+
 def nearest(name: str, known: list[str]) -> str:
     """Return "; did you mean 'x'? (known: …)" for an unknown name."""
     matches = get_close_matches(name, known, n=1)

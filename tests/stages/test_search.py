@@ -8,7 +8,7 @@ import yaml
 
 from attending.config import Component
 from attending.data import batches
-from attending.errors import ConfigError, ModelError
+from attending.errors import ConfigError, Diverged, ModelError
 from attending.pipeline import Study
 from attending.stages import search as stage
 from attending.stages.search import Config, Range, applied, default_space, laid_over, read_best, search
@@ -37,7 +37,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return made
 
 
-def run(study: Study, out: Path, *, trials: int = 4, model: Component = GRU, **options: object) -> Path:
+def run(
+    study: Study, out: Path, *, trials: int = 4, model: Component = GRU, seed: int = 0, **options: object
+) -> Path:
     search(
         study.folder / "tokens",
         study.folder / "labels",
@@ -46,6 +48,7 @@ def run(study: Study, out: Path, *, trials: int = 4, model: Component = GRU, **o
         config=Config(**({"trials": trials, "space": SPACE} | options)),
         training=loop.Config(epochs=1),
         batching=BATCHES,
+        seed=seed,
     )
     return out
 
@@ -99,7 +102,7 @@ def test_a_trial_that_comes_apart_is_the_worst_and_no_more(
     def sometimes(*arguments: object, **options: object) -> object:
         calls.append(1)
         if len(calls) == 2:
-            raise ModelError("the training loss is not finite")
+            raise Diverged("the training loss is not finite")
         return trained(*arguments, **options)
 
     monkeypatch.setattr(stage, "train", sometimes)
@@ -107,9 +110,25 @@ def test_a_trial_that_comes_apart_is_the_worst_and_no_more(
     table = pl.read_parquet(out / "trials.parquet")
     assert table["tuning_loss"].is_infinite().to_list() == [False, False, False, True]
     assert read_best(out).tuning_loss == table["tuning_loss"].min()
-    monkeypatch.setattr(stage, "train", lambda *_, **__: (_ for _ in ()).throw(ModelError("not finite")))
+    monkeypatch.setattr(stage, "train", lambda *_, **__: (_ for _ in ()).throw(Diverged("not finite")))
     with pytest.raises(ModelError, match="lower learning rates"):
         run(study, tmp_path / "nothing")
+
+
+def test_settings_that_do_not_go_together_are_a_trial_that_failed(study: Study, tmp_path: Path) -> None:
+    """Each value fits alone; a width of 12 and 8 heads do not."""
+    space = {"model.width": [12, 16], "model.n_heads": [8]}
+    out = run(
+        study, tmp_path / "whole", model=Component(name="behrt", width=16, n_heads=4), space=space, trials=6
+    )
+    table = pl.read_parquet(out / "trials.parquet")
+    failed = (table["model.width"] == 12) & (table["model.n_heads"] == 8)
+    assert failed.any()
+    assert table["tuning_loss"].is_infinite().to_list() == failed.to_list()
+
+
+def test_a_large_seed_is_a_seed(study: Study, tmp_path: Path) -> None:
+    assert read_best(run(study, tmp_path / "whole", trials=1, seed=2**31)).tuning_loss > 0
 
 
 def test_whole_numbers_are_tried_where_a_setting_is_one(study: Study, tmp_path: Path) -> None:

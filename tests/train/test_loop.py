@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from attending.checkpoint import digest, load_tensors
-from attending.errors import ModelError
+from attending.errors import Diverged, ModelError
 from attending.train.learner import Learner
 from attending.train.loop import Run
 from attending.train.optimizer import schedule
@@ -143,6 +143,14 @@ def test_batches_that_are_accumulated_are_one_big_batch(tmp_path) -> None:
     assert len(logged(small.folder, "loss")) == len(logged(big.folder, "loss")) == 4
     np.testing.assert_allclose(logged(small.folder, "loss"), logged(big.folder, "loss"), atol=1e-6, rtol=1e-6)
     np.testing.assert_allclose(logged(small.folder, "norm"), logged(big.folder, "norm"), atol=1e-6, rtol=1e-5)
+
+
+def test_the_tuning_loss_is_one_mean_over_known_answers_whatever_the_batches(tmp_path) -> None:
+    runs = [run_in(tmp_path / str(size), batch_samples=size, model="gru", dropout=0.0) for size in (1, 3, 40)]
+    for run in runs:
+        forget_labels(run)
+    found = [run.tuning_loss(run.objective()) for run in runs]
+    assert found == pytest.approx([found[0]] * 3, abs=1e-6)
 
 
 def forget_labels(run: Run) -> None:
@@ -293,6 +301,20 @@ def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path) -> None:
         run.model.get_parameter("output.bias").fill_(float("nan"))
     with pytest.raises(ModelError, match=r"not finite at step 0: lower train\.learning_rate"):
         run.go("training")
+
+
+def test_a_gradient_that_is_not_finite_is_told_before_a_state_holds_it(tmp_path) -> None:
+    run = run_in(tmp_path, epochs=1)
+    run.model.output.weight.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(Diverged, match="gradient is not finite at step 0"):
+        run.go("training")
+    assert not list(tmp_path.glob("state-*"))
+
+
+def test_a_tuning_loss_that_is_not_finite_is_no_model(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Run, "tuning_loss", lambda *_: float("nan"))
+    with pytest.raises(Diverged, match="tuning loss is not finite"):
+        run_in(tmp_path, epochs=1).go("training")
 
 
 def test_the_rate_rises_then_falls() -> None:

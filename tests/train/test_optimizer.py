@@ -26,9 +26,9 @@ def model_of(config: Settings) -> Model:
 
 def test_what_multiplies_by_a_width_learns_slower_the_wider_it_is() -> None:
     found = factors(model_of(GRU), GRU, 64, 5)
-    assert found["recurrence.weight_hh_l0"] == 64 / 256
+    assert found["recurrence.weight_hh_l0"] == 128 / 256, "widths are thought in proportion"
     assert found["recurrence.weight_ih_l0"] == 65 / 129
-    assert found["output.weight"] == 64 / 256
+    assert found["output.weight"] == 128 / 256
     assert (
         found["embedding"] == found["bias"] == found["output.bias"] == found["recurrence.bias_hh_l0"] == 1.0
     )
@@ -56,6 +56,36 @@ def test_every_model_can_be_scaled_from_the_width_of_small(name: str) -> None:
         update={key: 64 for key in type(config).model_fields if key.startswith("width")}
     )
     assert set(factors(build_model(name, small), small, 64, config.n_outcomes).values()) <= {1.0}
+
+
+@pytest.mark.parametrize("name", registry.names("models"))
+def test_a_model_as_wide_as_the_rate_was_chosen_for_is_not_scaled(name: str) -> None:
+    """Whatever the proportions of its widths."""
+    config = registry.load("models", name).Config(n_tokens=40, n_outcomes=5)
+    if "n_concepts" in type(config).model_fields:
+        config = config.model_copy(update={"n_concepts": 56})
+    found = factors(build_model(name, config), config, getattr(config, "width", 64), config.n_outcomes)
+    assert set(found.values()) <= {1.0}
+
+
+@pytest.mark.parametrize("name", registry.names("models"))
+def test_of_every_model_only_matrices_shrink(name: str) -> None:
+    model = build_model(name, registry.load("models", name).EXAMPLE)
+    if model.fits:
+        return
+    shrunk = {
+        id(one)
+        for group in adamw(model, Config(), {}, fused=True).param_groups
+        for one in group["params"]
+        if group["weight_decay"]
+    }
+    spared = {label for label, one in model.named_parameters() if id(one) not in shrunk}
+    assert all(
+        "bias" not in label and "norm" not in label
+        for label, _ in model.named_parameters()
+        if label not in spared
+    )
+    assert {label for label, one in model.named_parameters() if one.ndim <= 1} <= spared
 
 
 @pytest.mark.parametrize("name", registry.names("models"))

@@ -47,10 +47,21 @@ def test_a_baseline_has_no_rate_to_find(study: Study, capsys: pytest.CaptureFixt
 
 def test_a_finished_model_holds_no_states_and_counts_its_phases(study: Study, tmp_path: Path) -> None:
     settings = ["model.size=tiny", "train.epochs=1", "train.pretrain_epochs=1", "train.accumulate=2"]
-    assert main(["train", "gru", *given(study), str(tmp_path / "gru"), *settings]) == 0
-    assert not list((tmp_path / "gru").rglob("state-*"))
-    counts = json.loads((tmp_path / "gru" / "manifest.json").read_text())["counts"]
+    assert main(["train", "med_bert", *given(study), str(tmp_path / "model"), *settings]) == 0
+    assert not list((tmp_path / "model").rglob("*state-*"))
+    assert (tmp_path / "model" / "pretrain" / "train.jsonl").exists()
+    counts = json.loads((tmp_path / "model" / "manifest.json").read_text())["counts"]
     assert counts["steps"] > 0
+    assert counts["pretrain_steps"] > 0
+
+
+def test_where_it_runs_makes_no_other_model(study: Study, tmp_path: Path) -> None:
+    settings = ["model.size=tiny", "train.epochs=1"]
+    assert main(["train", "gru", *given(study), str(tmp_path / "gru"), *settings]) == 0
+    made = (tmp_path / "gru" / "manifest.json").stat().st_mtime_ns
+    elsewhere = ["train.device=cpu", "train.checkpoint_seconds=5"]
+    assert main(["train", "gru", *given(study), str(tmp_path / "gru"), *settings, *elsewhere]) == 0
+    assert (tmp_path / "gru" / "manifest.json").stat().st_mtime_ns == made
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ SECONDS_BIG = (
 )  # seconds since 1970 stay far below this, so subject * SECONDS_BIG + second sorts as the pair does
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Samples:
     """Which prefix of which history each sample may see, and its positives as CSR.
 
@@ -54,6 +54,10 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    def __repr__(self) -> str:
+        """Give sizes only: a traceback must not print a patient."""
+        return f"Samples({len(self)} of {self.n_outcomes} outcomes)"
 
     def of_split(self, name: str) -> NDArray[np.int64]:
         """Return the positions of the samples of a split."""

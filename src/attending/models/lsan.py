@@ -3,12 +3,12 @@
 Ye, Luo, Xiao, Ma: "LSAN: Modeling Long-term Dependencies and Short-term Correlations with Hierarchical Attention for
 Risk Prediction", CIKM 2020. Codes c of visit i have embeddings e_c; a history has visits 1 … T:
 
-    a_ic = softmax_{c ∈ x_i}(u · tanh(U e_c))              which codes of a visit count
+    a_ic = softmax_{c ∈ x_i}(u · tanh(U e_c + b))          which codes of a visit count
     v_i = Σ_{c ∈ x_i} a_ic e_c
     l_1 … l_T = Transformer(v_1 + PE(1) … v_T + PE(T))     long: every visit sees every other
     s_i = ReLU(Σ_{|j| ≤ reach} K_j v_{i+j} + b)            short: a convolution over neighbouring visits
     z_i = tanh(W_z [l_i, s_i] + b_z)
-    b_i = softmax_i(w · tanh(W z_i))                       which visits count
+    b_i = softmax_i(w · tanh(W z_i + b))                   which visits count
     logits = W_o Σ_i b_i z_i + b_o
 
 Notable: packed, so neither a softmax nor the convolution reaches into another history; beyond a history's ends the

@@ -57,7 +57,7 @@ def predict(model: Path, tokens: Path, labels: Path, out: Path) -> Manifest:
         return read_manifest(out, KIND)
     with writing(out, recipe) as writer:
         name, network = load_model(model)
-        samples, loader = open_samples(model, tokens, read_labels(labels))
+        samples, loader = open_samples(model, tokens, read_labels(labels).select(SUBJECT_ID, PREDICTION_TIME))
         chosen = np.concatenate([samples.of_split(TUNING), samples.of_split(HELD_OUT)])
         started = time.monotonic()
         probability = probabilities(
@@ -137,14 +137,16 @@ def probabilities(
 ) -> np.ndarray:
     """Return the probability of each outcome for each sample, shape (sample, outcome), in the order of `positions`.
 
-    Where the target is a number, it is that number, in its own unit.
+    Where the target is a number, it is that number, in its own unit. Computed on a CUDA device where there is one.
     """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.to(device)
     result = np.zeros((len(positions), loader.samples.n_outcomes), dtype=np.float32)
     place = np.empty(len(loader.samples), dtype=np.int64)
     place[positions] = np.arange(len(positions))
     plan: Sequence[batches.Positions] = loader.plan(positions)
     for chosen, batch in zip(track(plan, label), ahead(loader.batch, plan), strict=True):
-        result[place[chosen]] = model.predicted(batch, target).numpy()
+        result[place[chosen]] = model.predicted(batch.to(device), target).cpu().numpy()
     if target == VALUE_TARGET:
         result = result * loader.samples.scale + loader.samples.center
     return result

@@ -31,9 +31,9 @@ from attending.artifact import (
 from attending.checkpoint import build_model
 from attending.config import Component, Settings, build
 from attending.data import batches
-from attending.errors import ConfigError, ModelError, nearest
+from attending.errors import ConfigError, Diverged, ModelError, nearest
 from attending.progress import say, track
-from attending.stages.train import train
+from attending.stages.train import of_result, train
 from attending.train import loop
 
 INSTALL = "pip install 'attending[search]'"
@@ -96,13 +96,14 @@ def search(
         config={
             "model": {"name": model.name} | model.config("models").to_dict(),
             "search": config.model_copy(update={"space": space}).to_dict(),
-            "train": training.to_dict(),
+            "train": of_result(training),
             "batches": batching.to_dict(),
         },
         parents={"tokens": read_manifest(tokens).fingerprint, "labels": read_manifest(labels).fingerprint},
         seed=seed,
     )
     if is_current(out, recipe):
+        shutil.rmtree(out / TRIALS, ignore_errors=True)
         return read_manifest(out, KIND)
     with writing(out, recipe) as writer:
         trials = _Trials(space, integers(model), seed)
@@ -237,10 +238,10 @@ def _trained_by(training: loop.Config, values: dict[str, Any]) -> loop.Config:
 
 
 def _tuning_loss(trial: Callable[[], Manifest]) -> float:
-    """Return the tuning loss of a trial; without bound where it came apart."""
+    """Return the tuning loss of a trial; without bound where it came apart, or its settings do not go together."""
     try:
         return float(trial().counts["tuning_loss"])
-    except ModelError as error:
+    except (Diverged, ConfigError) as error:
         say(f"a trial came to nothing: {error}")
         return math.inf
 
@@ -266,7 +267,7 @@ class _Trials:
 
     def ask(self, number: int) -> dict[str, Any]:
         """Return what the trial of this number tries."""
-        seed = self.seed * 1_000_003 + number
+        seed = (self.seed * 1_000_003 + number) % 2**32
         self.study.sampler = _optuna().samplers.TPESampler(seed=seed, n_startup_trials=4)
         self.trial = self.study.ask(self.distributions)
         return dict(self.trial.params)

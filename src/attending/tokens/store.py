@@ -38,7 +38,7 @@ _HAPPENED = "happened"
 Arrays = dict[str, NDArray[np.generic]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TokenStore:
     """Read-only arrays of all histories; opening one reads nothing."""
 
@@ -67,6 +67,10 @@ class TokenStore:
                 f"expected the arrays {', '.join(names)} (.npy) in {folder}; one is missing or damaged"
             ) from None
         return cls(**loaded)
+
+    def __repr__(self) -> str:
+        """Give sizes only: a traceback must not print a patient."""
+        return f"TokenStore({len(self.subject)} subjects, {len(self.token)} events)"
 
 
 def encode_shard(

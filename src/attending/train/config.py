@@ -6,6 +6,8 @@ from pydantic import Field
 
 from attending.config import Positive, Settings, Share
 
+OF_THE_RUN = ("checkpoint_seconds", "device", "parallel")  # they change no result
+
 
 class Config(Settings):
     """Settings of training.

@@ -8,6 +8,7 @@ whole or not at all.
 One loop serves both phases, learning from labels and, before it, from histories alone; and one process or several.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,8 +18,10 @@ import torch
 from torch import Tensor
 
 from attending.data.batches import Loader, Positions, ahead
+from attending.errors import Diverged
 from attending.nn.interface import Model
 from attending.progress import track
+from attending.train.config import OF_THE_RUN as OF_THE_RUN
 from attending.train.config import Config as Config
 from attending.train.draws import drawn_from
 from attending.train.learner import Learner, below, weights_of
@@ -26,7 +29,7 @@ from attending.train.objective import Objective, OfHistories, OfLabels
 from attending.train.optimizer import schedule
 from attending.train.parallel import Team
 from attending.train.state import LOG, Log, Position, States
-from attending.train.steps import Step, Steps
+from attending.train.steps import Step, Steps, known_pairs
 
 BETWEEN_QUESTIONS = 20  # steps, where several processes must agree whether to write a state
 
@@ -78,6 +81,7 @@ class Run:
             best = self._close_epoch(learner, at, best, log)
             at.seconds = time.monotonic() - started
             self._save(learner, at, best, log)
+            last_saved = time.monotonic()
             if at.finished:
                 break
         self.model.cpu().load_state_dict(best)
@@ -114,10 +118,16 @@ class Run:
     def _close_epoch(
         self, learner: Learner, at: Position, best: dict[str, Tensor], log: Log
     ) -> dict[str, Tensor]:
-        """Measure the tuning loss, note whether it is the best, and decide whether to go on."""
+        """Measure the tuning loss, note whether it is the best, and decide whether to go on.
+
+        Raises:
+            Diverged: if it is not finite.
+        """
         self._write(log)
         measured = learner.measured()
         mean = self.tuning_loss(measured)
+        if not math.isfinite(mean):
+            raise Diverged(f"the tuning loss is not finite after step {at.step}: lower train.learning_rate")
         log.epoch(step=at.step, epoch=at.epoch, tuning_loss=mean)
         at.epoch, at.batch = at.epoch + 1, 0
         if mean < at.best_loss:
@@ -132,7 +142,10 @@ class Run:
 
     @torch.no_grad()
     def tuning_loss(self, objective: Objective) -> float:
-        """Return the mean loss over the tuning split, every sample weighing the same; random choices are fixed."""
+        """Return the mean loss over the tuning split's known answers (its samples, of the model's own objective).
+
+        Random choices are fixed.
+        """
         objective.eval()
         plan = list(enumerate(self._tuning_plan()))[self.team.rank :: self.team.size]
         total = torch.zeros(2, dtype=torch.float64)
@@ -140,7 +153,8 @@ class Run:
         for (number, positions), batch in zip(plan, batches, strict=True):
             with drawn_from(number, self.team.device):
                 mean = objective(batch.to(self.team.device), torch.ones(2, device=self.team.device))
-            total += torch.tensor([float(mean) * len(positions), len(positions)])
+            n = len(positions) if self.own else known_pairs(self.loader, positions)
+            total += torch.tensor([float(mean) * n, n])
         summed, n = self.team.total(total).tolist()
         return float(summed / max(n, 1))
 
@@ -169,5 +183,7 @@ class Run:
             States(self.folder).save(tensors, at)
 
     def _write(self, log: Log) -> None:
+        if not log.steps:  # on all processes alike
+            return
         loss, norm = log.read()
         log.write(torch.stack([self.team.total(loss), norm]))

@@ -2,7 +2,9 @@
 
 Each is a module around the model, so that whatever wraps a module (compilation, several devices) sees one `forward`.
 A step may consist of several parts (batches whose gradients add up, shares of other processes): a part's loss is
-weighed by what it holds of the whole step, so that the sum is the loss of one big batch.
+weighed by what it holds of the whole step, so that the sum is the loss of one big batch: exactly for labels and for
+penalties that are means over samples, nearly for objectives that are means over what they ask (hidden codes, pairs of
+codes), which are weighed by samples.
 """
 
 import torch

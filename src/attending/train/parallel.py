@@ -2,7 +2,7 @@
 
 `torchrun` starts the processes and tells each its rank. All compute the same plan of batches, each takes its share of
 every batch (whole samples, about as many tokens each), and the gradients are added up, so that a step is the step that
-one process would take. The first process alone writes and speaks.
+one process would take (`objective` says how nearly). The first process alone writes and speaks.
 
     ddp     every process holds all weights
     fsdp    between steps each holds its part of weights, gradients and optimiser; before a step they are gathered

@@ -56,13 +56,19 @@ def forget(folder: Path) -> None:
 def factors(model: Model, settings: Settings, width: int, n_outcomes: int) -> dict[str, float]:
     """Return what scales the learning rate of each parameter, for a rate chosen at `width`; 0 scales nothing.
 
-    Where there are heads, `width` is taken as the nearest that they can share, the nearest multiple of twice as many.
+    All widths of the model are thought smaller or larger in proportion. Where there are heads, `width` is taken as the
+    nearest that they can share, the nearest multiple of twice as many.
     """
-    if not width:
+    own = getattr(settings, "width", 0)
+    if not width or not own:
         return {}
     if n_heads := getattr(settings, "n_heads", 0):
         width = max(round(width / (2 * n_heads)), 1) * 2 * n_heads
-    widths = {name: width for name in type(settings).model_fields if name.startswith("width")}
+    widths = {
+        name: width if name == "width" else max(round(getattr(settings, name) * width / own), 1)
+        for name in type(settings).model_fields
+        if name.startswith("width")
+    }
     with torch.random.fork_rng(devices=[]):
         base = type(model)(settings.model_copy(update=widths))
     return rate_factors(model, base, n_outcomes)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from attending.artifact import write_text
 from attending.checkpoint import load_tensors, save_tensors
-from attending.errors import ArtifactError, ModelError
+from attending.errors import ArtifactError, Diverged
 
 LOG = "train.jsonl"
 STATE = "state-{:09d}.safetensors"
@@ -45,7 +45,7 @@ class States:
         """Write a state, and remove all but the last two."""
         save_tensors(self.folder / STATE.format(at.step), tensors, asdict(at))
         for stale in self._listed()[KEPT_STATES:]:
-            stale.unlink()
+            stale.unlink(missing_ok=True)
 
     def newest(self) -> tuple[dict[str, Tensor], Position] | None:
         """Return the newest state that is whole, if there is one."""
@@ -86,21 +86,20 @@ class Log:
 
     def read(self) -> Tensor:
         """Return the loss and the gradient's length of each step noted, a row each."""
-        if not self.steps:
-            return torch.zeros(2, 0)
         return torch.stack([torch.stack(self.losses), torch.stack(self.norms)])
 
     def write(self, found: Tensor) -> None:
         """Append the steps noted, whose losses and lengths are `found`.
 
         Raises:
-            ModelError: if a loss is not finite.
+            Diverged: if a loss or a gradient is not finite.
         """
         lines = []
         for facts, loss, norm in zip(self.steps, *found.tolist(), strict=True):
-            if not math.isfinite(loss):
-                raise ModelError(
-                    f"the training loss is not finite at step {facts['step']}: lower train.learning_rate"
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                what = "gradient" if math.isfinite(loss) else "loss"
+                raise Diverged(
+                    f"the training {what} is not finite at step {facts['step']}: lower train.learning_rate"
                 )
             lines.append({"step": facts["step"], "loss": loss, "norm": norm} | facts)
         self._append(lines)
