@@ -89,3 +89,12 @@ def test_a_code_that_stands_twice_in_a_visit_is_remembered_once() -> None:
 def test_heads_that_do_not_fit_are_refused(sizes: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="n_heads even parts"):
         Model(Config(n_tokens=4, n_outcomes=1, **sizes))
+
+
+def test_heads_of_both_directions_fade_alike() -> None:
+    """Heads of both directions have slow and fast ones; no weight is added (`tests/nn/test_layers.py` has what it does)."""
+    plainly, fading = (
+        Model(EXAMPLE.model_copy(update={"fades": fades, "n_heads": 4})) for fades in (False, True)
+    )
+    assert plainly.state_dict().keys() == fading.state_dict().keys()
+    assert fading.encoder.slopes.tolist() == pytest.approx([1 / 480, 1 / 7680] * 2)

@@ -9,13 +9,13 @@ import torch
 from attending.batch import Batch
 from attending.nn.attention import layout
 from attending.nn.layers import EPSILON, Encoder, normalise
-from attending.nn.time import rotary_frequencies
+from attending.nn.time import fading_slopes, rotary_frequencies
 from histories import batch_of, random_batch
 
 N_HEADS, WIDTH = 2, 8
 
 
-def encoder(sees: str, *, normalised: bool) -> Encoder:
+def encoder(sees: str, *, normalised: bool, fades: bool = False) -> Encoder:
     torch.manual_seed(0)
     made = Encoder(
         width=WIDTH,
@@ -25,6 +25,7 @@ def encoder(sees: str, *, normalised: bool) -> Encoder:
         frequencies=rotary_frequencies(WIDTH // N_HEADS),
         sees=sees,
         normalised=normalised,
+        slopes=fading_slopes(N_HEADS) if fades else None,
     )
     if normalised:
         for layer in made.layers:
@@ -73,7 +74,8 @@ def plain(made: Encoder, x: np.ndarray, days: np.ndarray, batch: Batch, sees: st
                     if "temperature" in w:
                         q, k = norm(q) * w["temperature"][head], norm(k)
                     q, k = turned(q, days[i], frequencies), turned(k, days[j], frequencies)
-                    scores.append(q @ k / np.sqrt(size))
+                    gone = 0 if made.slopes is None else made.slopes.numpy()[head] * abs(days[i] - days[j])
+                    scores.append(q @ k / np.sqrt(size) - gone)
                 raised = np.exp(np.array(scores) - max(scores))
                 read.append(
                     sum(a * heads[j][2, head] for a, j in zip(raised / raised.sum(), seen, strict=True))
@@ -87,8 +89,9 @@ def plain(made: Encoder, x: np.ndarray, days: np.ndarray, batch: Batch, sees: st
 
 @pytest.mark.parametrize("sees", ["all", "past", "before"])
 @pytest.mark.parametrize("normalised", [False, True])
-def test_a_stack_matches_its_equations_in_plain_loops(sees: str, normalised: bool) -> None:
-    made, batch = encoder(sees, normalised=normalised), random_batch(5, seed=2)
+@pytest.mark.parametrize("fades", [False, True])
+def test_a_stack_matches_its_equations_in_plain_loops(sees: str, normalised: bool, fades: bool) -> None:
+    made, batch = encoder(sees, normalised=normalised, fades=fades), random_batch(5, seed=2)
     days, x = batch.days.double(), torch.randn(len(batch.tokens), WIDTH, dtype=torch.float64)
     with torch.no_grad():
         found = made(x, days, layout(batch.token_offsets, batch.visit_of_token)).numpy()
@@ -104,11 +107,20 @@ def test_only_the_time_between_tokens_matters() -> None:
         assert float((made(x, batch.days.double() * 2, laid) - here).abs().max()) > 1e-3
 
 
-def test_what_the_last_token_watches_is_its_share_of_the_last_layer() -> None:
+@pytest.mark.parametrize("slope", [0.0, 0.05])
+def test_what_the_last_token_watches_is_its_share_of_the_last_layer(slope: float) -> None:
     """One layer of one head, against a softmax written out."""
     torch.manual_seed(0)
-    frequencies = rotary_frequencies(WIDTH)
-    made = Encoder(width=WIDTH, n_layers=1, n_heads=1, dropout=0.0, frequencies=frequencies, sees="before")
+    frequencies, slopes = rotary_frequencies(WIDTH), torch.tensor([slope]) if slope else None
+    made = Encoder(
+        width=WIDTH,
+        n_layers=1,
+        n_heads=1,
+        dropout=0.0,
+        frequencies=frequencies,
+        sees="before",
+        slopes=slopes,
+    )
     made, batch = made.double(), random_batch(4, seed=2)
     days, x = batch.days.double(), torch.randn(len(batch.tokens), WIDTH, dtype=torch.float64)
     laid = layout(batch.token_offsets)
@@ -123,7 +135,10 @@ def test_what_the_last_token_watches_is_its_share_of_the_last_layer() -> None:
             turned(np.split(weights @ norm(x[j].numpy()), 3)[1], float(days[j]), made.frequencies.numpy())
             for j in range(start, end)
         ]
-        raised = np.exp(np.array(keys) @ q / np.sqrt(WIDTH))
+        scores = np.array(keys) @ q / np.sqrt(WIDTH)
+        if made.slopes is not None:
+            scores -= made.slopes.item() * (days[end - 1] - days[start:end]).numpy()
+        raised = np.exp(scores)
         np.testing.assert_allclose(shares[start:end].numpy(), raised / raised.sum(), atol=1e-12)
 
 

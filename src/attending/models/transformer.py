@@ -30,18 +30,22 @@ from attending.nn.attention import layout
 from attending.nn.heads import check_heads
 from attending.nn.layers import Encoder
 from attending.nn.packed import bag, head_softmax, segment_sum, set_weights, token_weights
-from attending.nn.time import rotary_frequencies, time_features
+from attending.nn.time import fading_slopes, rotary_frequencies, time_features
 
 VISITS_TOLD_APART = 64
 FADING_DAYS = (60.0, 1500.0)
 
 
 class Config(interface.ModelConfig):
-    """Settings of the transformer; `width` must divide into `n_heads` even parts."""
+    """Settings of the transformer; `width` must divide into `n_heads` even parts.
+
+    fades   attention falls with the days between two tokens, slowly in some heads and fast in others (ALiBi)
+    """
 
     width: Positive = 96
     n_layers: Positive = 2
     n_heads: Positive = 4
+    fades: bool = False
     dropout: Share = 0.1
 
 
@@ -66,6 +70,7 @@ class Model(interface.Model):
             frequencies=rotary_frequencies(config.width // config.n_heads),
             sees="both",
             normalised=True,
+            slopes=fading_slopes(config.n_heads // 2).repeat(2) if config.fades else None,
         )
         self.query = nn.Parameter(torch.randn(config.n_outcomes, config.width) / config.width**0.5)
         self.read = nn.Parameter(torch.zeros(config.n_outcomes, config.width))

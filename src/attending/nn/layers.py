@@ -8,7 +8,7 @@ One layer, for token j at time t_j of a history, with N(x) = x / √(mean x² + 
 
 R(t) turns each pair of dimensions by an angle that grows with t, so a score depends on the time *between* two tokens.
 With `normalised`, q and k pass through N, and a learned temperature of each head stands beside 1 / √size, which keeps
-scores bounded however long training runs.
+scores bounded however long training runs. With `slopes`, a score falls with the days between two tokens (ALiBi).
 
 Sources: pre-norm with RMSNorm (Zhang and Sennrich 2019; its gain is left to the matrix that follows), SwiGLU (Shazeer
 2020), rotary angles (Su et al. 2021), normalised queries and keys (Henry et al. 2020). No biases.
@@ -23,7 +23,7 @@ from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differe
 from torch.nn.functional import rms_norm, silu
 
 from attending.batch import owners
-from attending.nn.attention import Layout, Sees, attend
+from attending.nn.attention import Fading, Layout, Sees, attend
 from attending.nn.packed import head_softmax
 from attending.nn.time import rotate, turns
 
@@ -44,8 +44,10 @@ class Encoder(nn.Module):
         frequencies: Float[Tensor, " half"],
         sees: Sees,
         normalised: bool = False,
+        slopes: Float[Tensor, " heads"] | None = None,
     ) -> None:
         super().__init__()
+        self.slopes = None if slopes is None else nn.Buffer(slopes, persistent=False)
         self.frequencies = nn.Buffer(frequencies, persistent=False)
         self.layers = nn.ModuleList(
             Layer(width, n_heads, dropout, sees=sees, normalised=normalised) for _ in range(n_layers)
@@ -75,16 +77,20 @@ class Encoder(nn.Module):
             return states, x.new_zeros(0)
         last: Layer = self.layers[-1]  # type: ignore[assignment]
         q, k, _ = last.heads(normalise(x), turns(times, self.frequencies))
-        scores = (q[offsets[1:][owner] - 1] * k).sum(2) / q.shape[2] ** 0.5
+        end = offsets[1:][owner] - 1
+        scores = (q[end] * k).sum(2) / q.shape[2] ** 0.5
+        if self.slopes is not None:
+            scores = scores - (times[end] - times).abs()[:, None] * self.slopes
         return states, head_softmax(scores, owner, n).mean(1)
 
     def _through(
         self, layers: Iterable[nn.Module], x: Float[Tensor, "token width"], times: Tensor, layout: Layout
     ) -> Float[Tensor, "token width"]:
-        angles = turns(layout.sort(times), self.frequencies)
-        x, inside = layout.sort(x), layout.sorted
+        times, x, inside = layout.sort(times), layout.sort(x), layout.sorted
+        angles = turns(times, self.frequencies)
+        fading = None if self.slopes is None else Fading(times, self.slopes)
         for layer in layers:
-            x = layer(x, angles, inside)
+            x = layer(x, angles, inside, fading)
         return layout.unsort(x)
 
 
@@ -104,11 +110,15 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Float[Tensor, "token width"], angles: Complex[Tensor, "token half"], layout: Layout
+        self,
+        x: Float[Tensor, "token width"],
+        angles: Complex[Tensor, "token half"],
+        layout: Layout,
+        fading: Fading | None = None,
     ) -> Float[Tensor, "token width"]:
         """Return the tokens after attending to their history and thinking for themselves."""
         q, k, v = self.heads(normalise(x), angles)
-        x = x + self.dropout(self.output(attend(q, k, v, layout, sees=self.sees).flatten(1)))
+        x = x + self.dropout(self.output(attend(q, k, v, layout, sees=self.sees, fading=fading).flatten(1)))
         inner = normalise(x)
         return x + self.dropout(self.down(silu(self.gate(inner)) * self.up(inner)))
 

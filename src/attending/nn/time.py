@@ -84,6 +84,14 @@ def place_frequencies(size: int) -> Float[Tensor, " half"]:
     return 10_000.0 ** (-torch.arange(size // 2) / (size // 2))
 
 
+def fading_slopes(n_heads: int) -> Float[Tensor, " heads"]:
+    """Return what a day takes off the scores of each head: of four heads, 1 in 120 days, in 480, in 5 and in 21 years.
+
+    Geometric, as the slopes of ALiBi are (Press, Smith, Lewis, ICLR 2022), with a month in the place of a position.
+    """
+    return 2.0 ** (-8 * torch.arange(1, n_heads + 1) / n_heads) / 30
+
+
 class Time2Vec(nn.Module):
     """A time as a vector: one dimension grows with it, the others swing.
 
