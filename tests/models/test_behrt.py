@@ -44,12 +44,12 @@ def golden() -> tuple[Model, Sentence, dict[str, np.ndarray]]:
     tables = "bert.embeddings."
     model.positions = torch.nn.Buffer(theirs[tables + "posi_embeddings.weight"])
     state = model.state_dict() | {
-        "words.weight": theirs[tables + "word_embeddings.weight"],
-        "ages.weight": theirs[tables + "age_embeddings.weight"],
-        "segments.weight": theirs[tables + "segment_embeddings.weight"],
+        "inputs.words.weight": theirs[tables + "word_embeddings.weight"],
+        "inputs.ages.weight": theirs[tables + "age_embeddings.weight"],
+        "inputs.segments.weight": theirs[tables + "segment_embeddings.weight"],
     }
     head = "cls.predictions."
-    pairs = {"norm": tables + "LayerNorm", "pretext.norm": head + "transform.LayerNorm"}
+    pairs = {"inputs.norm": tables + "LayerNorm", "pretext.norm": head + "transform.LayerNorm"}
     pairs |= {"pool": "bert.pooler.dense", "pretext.transform": head + "transform.dense"}
     for layer in range(2):
         pairs |= {
@@ -106,7 +106,7 @@ def plain_behrt(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
                 sentence.append((int(batch.tokens[token]), float(batch.ages[token]), number, weight))
             sentence.append((sep, sentence[-1][1], number, 1.0))
         x = np.array([word(w, config, *one) for one in sentence])
-        states, looks = encode(w, "encoder", norm(w, "norm", x), config.n_layers, config.n_heads)
+        states, looks = encode(w, "encoder", norm(w, "inputs.norm", x), config.n_layers, config.n_heads)
         pooled = np.tanh(linear(w, "pool", states[0]))
         logits.append(linear(w, "output", pooled))
         attention += list(gaze(looks, 0, tokens))
@@ -116,7 +116,11 @@ def plain_behrt(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
 def word(
     w: dict[str, np.ndarray], config: Config, code: int, age: float, visit: int, weight: float
 ) -> np.ndarray:
-    e = w["words.weight"][code] * weight + w["ages.weight"][int(age)] + w["segments.weight"][visit % 2]
+    e = (
+        w["inputs.words.weight"][code] * weight
+        + w["inputs.ages.weight"][int(age)]
+        + w["inputs.segments.weight"][visit % 2]
+    )
     if config.strict == "authors":
         return e + w["positions"][visit]
     return e + 0.02 * 2**0.5 * wave(visit, config.width)
@@ -131,7 +135,7 @@ def test_a_masked_code_is_said_again_by_the_head_in_plain_loops() -> None:
         found = model._say(states).numpy()
     w = weights_of(model)
     np.testing.assert_allclose(
-        found, code_head(w, "pretext", states.numpy(), w["words.weight"][:40]), atol=1e-10
+        found, code_head(w, "pretext", states.numpy(), w["inputs.words.weight"][:40]), atol=1e-10
     )
 
 

@@ -62,9 +62,9 @@ def plain_segments(
 
 def word(w: Weights, batch: Batch, token: int, visit: int) -> np.ndarray:
     weight = 1.0 if batch.weights is None else float(batch.weights[token])
-    e = w["words.weight"][int(batch.tokens[token])] * weight
-    e = e + w["ages.weight"][int(batch.ages[token])] + w["segments.weight"][visit % 2]
-    return norm(w, "norm", e + 0.02 * 2**0.5 * wave(visit, len(e)))
+    e = w["inputs.words.weight"][int(batch.tokens[token])] * weight
+    e = e + w["inputs.ages.weight"][int(batch.ages[token])] + w["inputs.segments.weight"][visit % 2]
+    return norm(w, "inputs.norm", e + 0.02 * 2**0.5 * wave(visit, len(e)))
 
 
 def test_its_own_objective_compares_two_views_of_each_segment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,14 +33,13 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
-from attending.nn.bert import SPREAD, Encoder, initialise
+from attending.nn.bert import SPREAD, Encoder, Inputs, initialise
 from attending.nn.heads import check_heads
-from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
+from attending.nn.masking import CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import token_weights
-from attending.nn.places import numbers, sinusoids
+from attending.nn.places import numbers
 from attending.nn.sentence import age_now, make_room, without_empty_visits
 
-AGES = 110  # whole years that have an embedding of their own
 POSITIONS = 512  # visits that have a random position of their own, in the authors' form
 
 
@@ -82,12 +81,9 @@ class Model(interface.Model):
         check_heads("behrt", config.width, config.n_heads)
         self.config = config
         width = config.width
-        self.words = nn.Embedding(config.n_tokens + 3, width)  # the vocabulary, mask, [CLS], [SEP]
-        self.ages = nn.Embedding(AGES, width)
-        self.segments = nn.Embedding(2, width)
-        if config.strict == "authors":
-            self.positions = nn.Buffer(torch.randn(POSITIONS, width) * SPREAD)
-        self.norm = nn.LayerNorm(width, eps=EPSILON)
+        self.inputs = Inputs(config.n_tokens + 3, width)  # the vocabulary, mask, [CLS], [SEP]
+        random = torch.randn(POSITIONS, width) * SPREAD if config.strict == "authors" else None
+        self.positions = nn.Buffer(random)
         self.encoder = Encoder(width, config.width_feed, config.n_layers, config.n_heads, config.dropout)
         self.pool = nn.Linear(width, width)
         self.output = nn.Linear(width, config.n_outcomes)
@@ -130,15 +126,8 @@ class Model(interface.Model):
     def _encode(
         self, sentence: Sentence
     ) -> tuple[Float[Tensor, "place width"], Float[Tensor, "place width"]]:
-        e = self.words(sentence.words) * sentence.weights[:, None]
-        e = e + self.ages(sentence.ages.floor().long().clamp(0, AGES - 1))
-        e = e + self.segments(sentence.visits % 2) + self._position(sentence.visits)
-        return self.encoder(self.dropout(self.norm(e)), sentence.offsets)
-
-    def _position(self, number: Int64[Tensor, " place"]) -> Float[Tensor, "place width"]:
-        if self.config.strict == "authors":
-            return self.positions[number.clamp(max=len(self.positions) - 1)]
-        return SPREAD * 2**0.5 * sinusoids(number, self.words.weight)
+        x = self.inputs(sentence.words, sentence.weights, sentence.ages, sentence.visits, self.positions)
+        return self.encoder(self.dropout(x), sentence.offsets)
 
     def _say(self, states: Float[Tensor, "chosen width"]) -> Float[Tensor, "chosen vocabulary"]:
-        return self.pretext(states, self.words.weight)
+        return self.pretext(states, self.inputs.words.weight)

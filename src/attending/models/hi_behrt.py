@@ -38,15 +38,14 @@ from attending.batch import Batch, Output, offsets_of, owners
 from attending.config import Positive, Share
 from attending.errors import ConfigError
 from attending.nn import interface
-from attending.nn.bert import SPREAD, Encoder, initialise
+from attending.nn.bert import Encoder, Inputs, initialise
 from attending.nn.canonical import canonical
 from attending.nn.heads import check_heads
 from attending.nn.masking import EPSILON, mask_tokens
 from attending.nn.packed import segment_mean, segment_sum, token_weights
-from attending.nn.places import numbers, sinusoids
+from attending.nn.places import numbers
 from attending.nn.sentence import without_empty_visits
 
-AGES = 110  # whole years that have an embedding of their own
 HIDDEN_SHARE = 0.3  # of a view's tokens
 
 
@@ -120,10 +119,8 @@ class Model(interface.Model):
             )
         self.config = config
         width = config.width
-        self.words = nn.Embedding(config.n_tokens + 1, width)  # the vocabulary, mask
-        self.ages = nn.Embedding(AGES, width)
-        self.segments = nn.Embedding(2, width)
-        self.norm, self.segment_norm = (nn.LayerNorm(width, eps=EPSILON) for _ in range(2))
+        self.inputs = Inputs(config.n_tokens + 1, width)  # the vocabulary, mask
+        self.segment_norm = nn.LayerNorm(width, eps=EPSILON)
         sizes = (width, config.width_feed, config.n_layers, config.n_heads, config.dropout)
         self.local, self.whole = Encoder(*sizes), Encoder(*sizes)
         self.segment_pool, self.pool = nn.Linear(width, width), nn.Linear(width, width)
@@ -168,18 +165,13 @@ class Model(interface.Model):
         return Windows((first[subject] + skipped)[owner] + numbers(segments), segments, subjects)
 
     def _read(self, batch: Batch, windows: Windows) -> Reading:
-        items = self.dropout(self._embed(batch))[windows.source]
+        number = numbers(batch.subject_offsets)[batch.visit_of_token]
+        tokens = self.inputs(batch.tokens, token_weights(batch), batch.ages, number)
+        items = self.dropout(tokens)[windows.source]
         states, seen = self.local(items, windows.segments)
         segments = self.segment_norm(torch.tanh(self.segment_pool(segment_mean(states, windows.segments))))
         states, read = self.whole(segments, windows.subjects)
         return Reading(seen, read, states)
-
-    def _embed(self, batch: Batch) -> Float[Tensor, "token width"]:
-        number = numbers(batch.subject_offsets)[batch.visit_of_token]
-        e = self.words(batch.tokens) * token_weights(batch)[:, None]
-        e = e + self.ages(batch.ages.floor().long().clamp(0, AGES - 1))
-        e = e + self.segments(number % 2) + SPREAD * 2**0.5 * sinusoids(number, self.words.weight)
-        return self.norm(e)
 
     def _looks(
         self, reading: Reading, windows: Windows, order: Int64[Tensor, " token"]

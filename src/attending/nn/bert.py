@@ -16,9 +16,11 @@ from attending.batch import owners
 from attending.nn.attention import attend, layout
 from attending.nn.masking import EPSILON
 from attending.nn.packed import head_softmax
+from attending.nn.places import sinusoids
 from attending.nn.post_norm import PostNormLayer
 
 SPREAD = 0.02  # of all weights at the start
+AGES = 110  # whole years that have an embedding of their own
 LOOKERS = 128  # places of a history whose attention is averaged
 
 
@@ -82,6 +84,32 @@ class Encoder(nn.Module):
             found.append(torch.softmax(q[:, :, asked] @ k.mT, 3).mean((1, 2)).flatten())
             first = end
         return blocks.unsort(torch.cat(found)) if found else seen.new_zeros(0)
+
+
+class Inputs(nn.Module):
+    """BEHRT's inputs: word, age in whole years, and visit (its place, and which of two kinds in turn), normalised."""
+
+    def __init__(self, n_words: int, width: int) -> None:
+        super().__init__()
+        self.words = nn.Embedding(n_words, width)
+        self.ages = nn.Embedding(AGES, width)
+        self.segments = nn.Embedding(2, width)
+        self.norm = nn.LayerNorm(width, eps=EPSILON)
+
+    def forward(
+        self,
+        words: Int64[Tensor, " place"],
+        weights: Float[Tensor, " place"],
+        ages: Float[Tensor, " place"],
+        visits: Int64[Tensor, " place"],
+        positions: Float[Tensor, "visit width"] | None = None,
+    ) -> Float[Tensor, "place width"]:
+        """Return what stands at each place; a visit's place is a sinusoid, or a row of `positions`."""
+        e = self.words(words) * weights[:, None]
+        e = e + self.ages(ages.floor().long().clamp(0, AGES - 1)) + self.segments(visits % 2)
+        if positions is None:
+            return self.norm(e + SPREAD * 2**0.5 * sinusoids(visits, self.words.weight))
+        return self.norm(e + positions[visits.clamp(max=len(positions) - 1)])
 
 
 def initialise(module: nn.Module) -> None:
