@@ -76,6 +76,8 @@ class Sentence:
 class Model(interface.Model):
     """BEHRT over packed histories."""
 
+    positions: Tensor | None
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         check_heads("behrt", config.width, config.n_heads)
@@ -83,7 +85,7 @@ class Model(interface.Model):
         width = config.width
         self.inputs = Inputs(config.n_tokens + 3, width)  # the vocabulary, mask, [CLS], [SEP]
         random = torch.randn(POSITIONS, width) * SPREAD if config.strict == "authors" else None
-        self.positions = nn.Buffer(random)
+        self.register_buffer("positions", random)
         self.encoder = Encoder(width, config.width_feed, config.n_layers, config.n_heads, config.dropout)
         self.pool = nn.Linear(width, width)
         self.output = nn.Linear(width, config.n_outcomes)
