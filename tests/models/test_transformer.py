@@ -92,7 +92,7 @@ def test_heads_that_do_not_fit_are_refused(sizes: dict[str, int]) -> None:
 
 
 def test_heads_of_both_directions_fade_alike() -> None:
-    """Heads of both directions have slow and fast ones; no weight is added (`tests/nn/test_layers.py` has what it does)."""
+    """Each direction has slow and fast heads, and no weight is added; `tests/nn/test_layers.py` has what they do."""
     plainly, fading = (
         Model(EXAMPLE.model_copy(update={"fades": fades, "n_heads": 4})) for fades in (False, True)
     )
