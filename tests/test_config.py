@@ -4,6 +4,8 @@ import pytest
 
 from attending.config import Component, Settings, build, override, parse, read
 from attending.errors import ConfigError, UnknownComponent
+from attending.models.transformer import Config as Transformer
+from attending.train.config import Config as Training
 
 
 class Inner(Settings):
@@ -40,6 +42,22 @@ def test_a_wrong_type_names_the_key_and_the_line_but_not_the_value(tmp_path) -> 
     with pytest.raises(ConfigError, match=r"'train\.epochs': .*got str \(.*line 3\)") as caught:
         read(path, Outer)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("epochs", r"'epochs': expected at least 1; got 0"),
+        ("learning_rate", r"'learning_rate': expected more than 0; got 0"),
+        ("dropout", r"'dropout': expected less than 1; got 1"),
+        ("n_layers", r"'n_layers': expected at least 1; got -1"),
+    ],
+)
+def test_a_number_out_of_bounds_says_what_was_expected(setting: str, words: str) -> None:
+    settings = Training if setting in Training.model_fields else Transformer
+    value = int(words.rpartition(" ")[2])
+    with pytest.raises(ConfigError, match=words):
+        build(settings, {setting: value}, where="a test")
 
 
 def test_a_missing_key_and_a_missing_file_are_named(tmp_path) -> None:

@@ -28,6 +28,13 @@ _NOT_YAML = (
 )
 """What reading YAML raises: a tag such as `!!timestamp` on something else, whatever comes."""
 
+BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+}
+
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -189,6 +196,9 @@ def _explain(settings: type[Settings], problem: dict[str, Any], where: str, line
         return f"unknown key '{key}' ({place}){nearest(str(path[-1]), known)}"
     if problem["type"] == "missing":
         return f"the key '{key}' is required ({place})"
+    if problem["type"] in BOUNDS:
+        limit, words = BOUNDS[problem["type"]]
+        return f"'{key}': expected {words} {problem['ctx'][limit]:g}; got {problem['input']} ({place})"
     return f"'{key}': {problem['msg']}; got {type(problem.get('input')).__name__} ({place})"
 
 
