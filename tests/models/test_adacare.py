@@ -7,7 +7,7 @@ from torch.autograd import gradcheck
 
 from attending.batch import Batch
 from attending.models.adacare import DILATIONS, EXAMPLE, CausalConvolution, Model, Recalibration
-from histories import batch_of, double, random_batch
+from histories import double, random_batch
 from plain_layers import sigmoid, sparsemax
 from plain_loops import gru_step
 
@@ -78,12 +78,3 @@ def test_a_convolution_reads_a_dilation_back_and_no_other_history() -> None:
     convolve.weight.bias.zero_()
     found = convolve(torch.arange(1.0, 8.0)[:, None], torch.tensor([0, 5, 7]))[:, 0]
     assert found.tolist() == [1, 2, 3, 4 + 10, 5 + 20, 6, 7]
-
-
-@torch.no_grad()
-def test_a_change_three_steps_ago_is_seen() -> None:
-    torch.manual_seed(0)
-    model = Model(EXAMPLE).eval()
-    one = batch_of([[(float(9 - visit), [token]) for visit, token in enumerate((1, 2, 3, 4))]])
-    other = batch_of([[(float(9 - visit), [token]) for visit, token in enumerate((5, 2, 3, 4))]])
-    assert float((model(one).logits - model(other).logits).abs().max()) > 1e-4

@@ -13,16 +13,30 @@ from torch.nn.functional import scaled_dot_product_attention
 from attending.nn.precision import exact
 
 
-class TimeAttention(nn.Module):
+class Asking(nn.Module):
+    """What both forms of attention over time begin with: each channel's last state asks each of its states."""
+
+    def __init__(self, n_channels: int, width: int, width_attention: int) -> None:
+        super().__init__()
+        self.query, self.key = (_uniform(n_channels, width, width_attention) for _ in range(2))
+
+    def meet(
+        self,
+        states: Float[Tensor, "channel cell width"],
+        newest: Float[Tensor, "channel subject width"],
+        owner: Int64[Tensor, " cell"],
+    ) -> tuple[Float[Tensor, "channel cell attention"], Float[Tensor, "channel cell attention"]]:
+        """Return the question that each cell is asked, and its key."""
+        return (newest @ self.query).index_select(1, owner), states @ self.key
+
+
+class TimeAttention(Asking):
     """Scores of each channel's steps by their likeness to its last one; what is long ago fades, unless it is alike."""
 
     undecayed = frozenset({"rate"})
 
     def __init__(self, n_channels: int, width: int, width_attention: int) -> None:
-        super().__init__()
-        bound = width**-0.5
-        self.query = nn.Parameter(torch.empty(n_channels, width, width_attention).uniform_(-bound, bound))
-        self.key = nn.Parameter(torch.empty(n_channels, width, width_attention).uniform_(-bound, bound))
+        super().__init__(n_channels, width, width_attention)
         self.rate = nn.Parameter(torch.zeros(n_channels, 1))
 
     def forward(
@@ -33,22 +47,19 @@ class TimeAttention(nn.Module):
         ago: Float[Tensor, " cell"],
     ) -> Float[Tensor, "channel cell"]:
         """Return the scores."""
-        query = (newest @ self.query).index_select(1, owner)
-        alike = ((states @ self.key) * query).sum(-1).to(states.dtype)
+        query, key = self.meet(states, newest, owner)
+        alike = (key * query).sum(-1).to(states.dtype)
         fade = torch.log(math.e + (1 - alike.sigmoid()) * ago)
         return torch.tanh(alike / (self.rate.exp() * fade))
 
 
-class AuthorsTimeAttention(nn.Module):
+class AuthorsTimeAttention(Asking):
     """The released code's scores: one hidden layer reads the last state, the state and how many steps ago it was."""
 
     def __init__(self, n_channels: int, width: int, width_attention: int) -> None:
-        super().__init__()
-        bound = width**-0.5
-        self.query = nn.Parameter(torch.empty(n_channels, width, width_attention).uniform_(-bound, bound))
-        self.key = nn.Parameter(torch.empty(n_channels, width, width_attention).uniform_(-bound, bound))
+        super().__init__(n_channels, width, width_attention)
         self.time = nn.Parameter(torch.zeros(n_channels, 1, width_attention))
-        self.score = nn.Parameter(torch.empty(n_channels, width_attention, 1).uniform_(-bound, bound))
+        self.score = _uniform(n_channels, width_attention, 1)
 
     def forward(
         self,
@@ -58,9 +69,15 @@ class AuthorsTimeAttention(nn.Module):
         ago: Float[Tensor, " cell"],
     ) -> Float[Tensor, "channel cell"]:
         """Return the scores."""
-        query = (newest @ self.query).index_select(1, owner)
-        hidden = torch.tanh(query + states @ self.key + ago[:, None] * self.time)
+        query, key = self.meet(states, newest, owner)
+        hidden = torch.tanh(query + key + ago[:, None] * self.time)
         return (hidden @ self.score)[..., 0].to(states.dtype)
+
+
+def _uniform(*shape: int) -> nn.Parameter:
+    """Return weights of each channel, (channel, in, out), as `nn.Linear` starts them."""
+    bound = shape[1] ** -0.5
+    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
 
 class ChannelAttention(nn.Module):
