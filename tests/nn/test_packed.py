@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from attending.batch import offsets_of, owners
-from attending.nn.packed import head_softmax, run, segment_shares, segment_softmax, visit_sums
+from attending.nn.packed import run, segment_shares, segment_softmax, visit_sums
 from histories import batch_of
 
 OFFSETS = torch.tensor([0, 3, 3, 8, 9])  # segment 1 is empty
@@ -71,7 +71,7 @@ def test_attention_over_a_thousand_visits_sums_to_one_in_bfloat16() -> None:
 @pytest.mark.parametrize("scale", [1.0, 1e3])
 def test_each_head_has_a_softmax_of_its_own_within_each_segment(scale: float) -> None:
     scores = torch.randn(9, 2, generator=torch.Generator().manual_seed(0)) * scale
-    found = head_softmax(scores, owners(OFFSETS), 4)
+    found = segment_softmax(scores, owners(OFFSETS), 4)
     for start, end in ((0, 3), (3, 8), (8, 9)):
         torch.testing.assert_close(found[start:end], torch.softmax(scores[start:end], 0))
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from attending.nn.packed import head_softmax
+from attending.nn.packed import segment_softmax
 from attending.nn.scores import Concat, General, Location, scorer
 
 OWNER = torch.tensor([0, 0, 0, 2, 2, 3])  # segment 1 is empty
@@ -55,6 +55,8 @@ def test_gradients_are_those_of_finite_differences(
     score = scorer(name, 3, 5, 7).double()
     inputs = query.requires_grad_(), items.requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda q, h: head_softmax(score(q, h, OWNER)[:, None] * torch.tensor([1.0, 2.0]).double(), OWNER, 4),
+        lambda q, h: segment_softmax(
+            score(q, h, OWNER)[:, None] * torch.tensor([1.0, 2.0]).double(), OWNER, 4
+        ),
         inputs,
     )

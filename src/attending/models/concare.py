@@ -35,7 +35,7 @@ from attending.nn.channels import AuthorsTimeAttention, ChannelAttention, TimeAt
 from attending.nn.grid import grid
 from attending.nn.grouped import GroupedGRU
 from attending.nn.heads import check_heads
-from attending.nn.packed import bag, head_softmax, last, segment_shares, segment_sum, visit_days
+from attending.nn.packed import bag, last, segment_shares, segment_softmax, segment_sum, visit_days
 from attending.nn.steps import shares
 from attending.nn.time import known_from_birth
 
@@ -135,7 +135,7 @@ class Model(interface.Model):
         newest = states.new_zeros(n_channels, n, states.shape[2])
         newest = newest.index_copy(1, present, states.index_select(1, ends[present]))
         scores = self.attention(states, newest, owner, ago)
-        over_time = head_softmax(scores.T, owner, n).T
+        over_time = segment_softmax(scores.T, owner, n).T
         features = torch.zeros_like(newest).index_add(1, owner, over_time[..., None] * states)
         z = self.dropout(torch.cat([features.transpose(0, 1), patient[:, None]], 1))
         z, heads = self.channels(z)

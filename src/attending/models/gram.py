@@ -30,7 +30,7 @@ from attending.batch import Batch, Facts, Output
 from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.ontology import AncestorAttention, Sweep, links_of, mix, sweep_links
-from attending.nn.packed import bag, head_softmax, last, run, set_weights
+from attending.nn.packed import bag, last, run, segment_softmax, set_weights
 
 Links = Int64[Tensor, "2 link"]
 
@@ -138,5 +138,5 @@ class Model(interface.Model):
         above = torch.stack([key // n_concepts, key % n_concepts])
         present = weights.new_zeros(len(key)).scatter_reduce(0, place, weights[of_last][links[0]], "amax")
         scores = (self.embedding[above[1]] * self.ask(state)[above[0]]).sum(1, keepdim=True)
-        shares = head_softmax(scores.to(self.embedding.dtype), above[0], n) * present[:, None]
+        shares = segment_softmax(scores.to(self.embedding.dtype), above[0], n) * present[:, None]
         return mix(self.embedding[:, None], above, shares, n)[:, 0]

@@ -23,7 +23,7 @@ from torch.nn.functional import hardtanh
 from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
-from attending.nn.packed import bag, head_softmax, run, segment_shares, segment_sum, set_weights
+from attending.nn.packed import bag, run, segment_shares, segment_softmax, segment_sum, set_weights
 
 
 class Config(interface.ModelConfig):
@@ -65,7 +65,7 @@ class Model(interface.Model):
         visits = self.dropout(bag(self.embedding, batch, counts, batch.visit_offsets))
         states = run(self.recurrence, visits, batch.subject_offsets)
         owner, n = batch.subject_of_visit, batch.n_subjects
-        beta = head_softmax(self.hops(states), owner, n)
+        beta = segment_softmax(self.hops(states), owner, n)
         read = segment_sum(beta[:, :, None] * states[:, None, :], owner, n)
         attention = beta.mean(1)
         looked = attention[batch.visit_of_token] * counts

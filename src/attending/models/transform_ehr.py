@@ -31,7 +31,7 @@ from attending.batch import Batch, Output, offsets_of
 from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.heads import check_heads
-from attending.nn.packed import head_softmax, multi_hot, segment_sum, token_weights
+from attending.nn.packed import multi_hot, segment_softmax, segment_sum, token_weights
 from attending.nn.post_norm import FeedForward, PostNormLayer, encode
 from attending.nn.precision import exact
 from attending.nn.time import rotary_frequencies
@@ -122,7 +122,7 @@ class Asking(nn.Module):
         query = self.query(state).unflatten(1, (heads, -1))
         key, value = self.key_value(tokens).unflatten(1, (2, heads, -1)).unbind(1)
         scores = (query[owner] * key).sum(2) / query.shape[2] ** 0.5
-        attention = head_softmax(scores, owner, n)
+        attention = segment_softmax(scores, owner, n)
         asked = segment_sum(attention[:, :, None] * value, owner, n).flatten(1)
         state = self.norm(state + self.dropout(self.mixed(asked)))
         return self.feed(state), attention.mean(1)

@@ -29,7 +29,7 @@ from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.heads import check_heads
 from attending.nn.layers import Encoder
-from attending.nn.packed import bag, head_softmax, segment_sum, set_weights, token_weights
+from attending.nn.packed import bag, segment_softmax, segment_sum, set_weights, token_weights
 from attending.nn.time import fading_slopes, rotary_frequencies, time_features
 
 VISITS_TOLD_APART = 64
@@ -98,7 +98,7 @@ class Model(interface.Model):
 
     def _read(self, x: Float[Tensor, "token width"], batch: Batch) -> Output:
         owner, n = batch.subject_of_token, batch.n_subjects
-        attention = head_softmax(x @ self.query.T, owner, n)
+        attention = segment_softmax(x @ self.query.T, owner, n)
         read = segment_sum(attention * (x @ self.read.T), owner, n)
         return Output(logits=read + self._remember(batch) + self.bias, token_attention=attention.mean(1))
 

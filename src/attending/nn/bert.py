@@ -15,7 +15,7 @@ from torch.nn.functional import gelu
 from attending.batch import owners
 from attending.nn.attention import attend, layout
 from attending.nn.masking import EPSILON
-from attending.nn.packed import head_softmax
+from attending.nn.packed import segment_softmax
 from attending.nn.places import sinusoids
 from attending.nn.post_norm import PostNormLayer
 
@@ -62,7 +62,7 @@ class Encoder(nn.Module):
         query, key, _ = self._last.heads(seen)
         owner = owners(offsets)[items]
         scores = (query[reader][owner] * key[items]).sum(2).float() / query.shape[2] ** 0.5
-        return head_softmax(scores, owner, len(reader)).mean(1)
+        return segment_softmax(scores, owner, len(reader)).mean(1)
 
     def received(
         self, seen: Float[Tensor, "place width"], offsets: Int64[Tensor, " bounds"]

@@ -24,7 +24,7 @@ from torch.nn.functional import rms_norm, silu
 
 from attending.batch import owners
 from attending.nn.attention import Fading, Layout, Sees, attend
-from attending.nn.packed import head_softmax
+from attending.nn.packed import segment_softmax
 from attending.nn.time import rotate, turns
 
 EPSILON = 1e-6
@@ -81,7 +81,7 @@ class Encoder(nn.Module):
         scores = (q[end] * k).sum(2) / q.shape[2] ** 0.5
         if self.slopes is not None:
             scores = scores - (times[end] - times).abs()[:, None] * self.slopes
-        return states, head_softmax(scores, owner, n).mean(1)
+        return states, segment_softmax(scores, owner, n).mean(1)
 
     def _through(
         self, layers: Iterable[nn.Module], x: Float[Tensor, "token width"], times: Tensor, layout: Layout

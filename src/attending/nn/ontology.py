@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, leaky_relu
 
 from attending.batch import runs
-from attending.nn.packed import head_softmax
+from attending.nn.packed import segment_softmax
 
 
 def sort_links(links: Int64[Tensor, "2 link"]) -> Int64[Tensor, "2 link"]:
@@ -73,7 +73,7 @@ class AncestorAttention(nn.Module):
         """Return each receiver's mixture of givers, and the weight of each link."""
         n = len(receivers)
         pairs = torch.tanh(self.receiver(receivers)[links[0]] + self.giver(givers)[links[1]])
-        weights = head_softmax(self.score(pairs).to(givers.dtype), links[0], n)
+        weights = segment_softmax(self.score(pairs).to(givers.dtype), links[0], n)
         return mix(givers[:, None], links, weights, n)[:, 0], weights[:, 0]
 
 
@@ -105,7 +105,7 @@ class GraphAttention(nn.Module):
         h = self.weight(concepts).to(concepts.dtype).view(len(concepts), self.n_heads, -1)
         own, other = (h * self.receiver).sum(2), (h * self.giver).sum(2)
         own = own if receivers is None else own[receivers]
-        weights = head_softmax(leaky_relu(own[links[0]] + other[links[1]], 0.2), links[0], len(own))
+        weights = segment_softmax(leaky_relu(own[links[0]] + other[links[1]], 0.2), links[0], len(own))
         return mix(h, links, weights, len(own)).flatten(1) + self.bias, weights
 
 

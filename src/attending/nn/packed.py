@@ -82,14 +82,16 @@ def segment_mean(
 
 
 def segment_softmax(
-    scores: Float[Tensor, " item"], owner: Int64[Tensor, " item"], n: int
-) -> Float[Tensor, " item"]:
-    """Return the softmax of the scores within each of `n` segments; safe where a segment is empty.
+    scores: Float[Tensor, " item *heads"], owner: Int64[Tensor, " item"], n: int
+) -> Float[Tensor, " item *heads"]:
+    """Return the softmax of the scores within each of `n` segments, of each head by itself; safe for empty segments.
 
     In float32 at least: in bfloat16 a sum stops growing at a few hundred items.
     """
     scores = exact(scores)
-    peak = scores.new_full((n,), -torch.inf).scatter_reduce(0, owner, scores.detach(), "amax")
+    peak = scores.new_full((n, *scores.shape[1:]), -torch.inf)
+    of_item = owner.view(-1, *(1 for _ in scores.shape[1:])).expand_as(scores)
+    peak = peak.scatter_reduce(0, of_item, scores.detach(), "amax")
     raised = (scores - peak[owner]).exp()
     return raised / segment_sum(raised, owner, n)[owner]
 
@@ -103,15 +105,6 @@ def attended(
     """Return the mean of each segment's items, weighed by the softmax of their scores, and these weights."""
     weights = segment_softmax(scores, owner, n)
     return segment_sum(weights[:, None] * items, owner, n), weights
-
-
-def head_softmax(
-    scores: Float[Tensor, "item head"], owner: Int64[Tensor, " item"], n: int
-) -> Float[Tensor, "item head"]:
-    """Return the softmax of each head's scores within each of `n` segments: several attentions over the same items."""
-    n_heads = scores.shape[1]
-    lane = owner[:, None] * n_heads + torch.arange(n_heads, device=owner.device)
-    return segment_softmax(scores.flatten(), lane.flatten(), n * n_heads).view_as(scores)
 
 
 def segment_shares(

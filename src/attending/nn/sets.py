@@ -13,7 +13,7 @@ from torch.nn.functional import gelu
 from attending.batch import KINDS, Batch, owners
 from attending.nn.attention import Layout, attend
 from attending.nn.ontology import mix
-from attending.nn.packed import head_softmax, multi_hot, segment_shares
+from attending.nn.packed import multi_hot, segment_shares, segment_softmax
 from attending.nn.post_norm import FeedForward
 
 
@@ -80,7 +80,7 @@ class SetLayer(nn.Module):
         )
         scores = (query[owner] * key).sum(2) / query.shape[2] ** 0.5
         links = torch.stack([owner, torch.arange(len(x), device=x.device)])
-        weights = head_softmax(scores.to(x.dtype), owner, len(opening))
+        weights = segment_softmax(scores.to(x.dtype), owner, len(opening))
         return self._add(opening, mix(value.to(x.dtype), links, weights, len(opening))), weights
 
     def _heads(self, items: Float[Tensor, "item width"]) -> Float[Tensor, "item heads size"]:
