@@ -100,15 +100,15 @@ def writing(folder: Path, recipe: Recipe) -> Iterator[Writer]:
     On an error, or a kill, the partial folder stays and the next run with the same recipe finds it.
 
     Raises:
-        ArtifactError: if another process is writing the same.
+        ArtifactError: if another process is writing it.
     """
-    _restore(folder)
     partial = folder.with_name(f".{folder.name}.{recipe.fingerprint}.partial")
-    for stale in folder.parent.glob(f".{folder.name}.*.partial"):
-        if stale != partial:
-            shutil.rmtree(stale, ignore_errors=True)
-    partial.mkdir(parents=True, exist_ok=True)
-    with _alone(folder, partial):
+    with _alone(folder):
+        _restore(folder)
+        for stale in folder.parent.glob(f".{folder.name}.*.partial"):
+            if stale != partial:
+                shutil.rmtree(stale, ignore_errors=True)
+        partial.mkdir(exist_ok=True)
         for stale in partial.rglob(".*.tmp"):  # of a file that a kill fell into
             stale.unlink()
         writer = Writer(partial)
@@ -128,9 +128,10 @@ def writing(folder: Path, recipe: Recipe) -> Iterator[Writer]:
 
 
 @contextmanager
-def _alone(folder: Path, partial: Path) -> Iterator[None]:
-    """Hold a partial folder's lock, where its file system has locks; a process that dies lets go of it."""
-    lock = partial.with_suffix(".lock")
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of an artifact, where its file system has locks; a process that dies lets go of it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = folder.with_name(f".{folder.name}.lock")
     with lock.open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
