@@ -285,7 +285,8 @@ def section(name: str) -> str:
         f"## {study.config.name}",
         "",
         f"`studies/zoo/{name}.yaml`: {cells[0]['n_samples']:,} samples of {cells[0]['n_subjects']:,} held-out "
-        f"subjects, {cells[0]['n_outcomes']} outcomes. {in_words(cells, best, headline)}",
+        f"subjects, {cells[0]['n_outcomes']} outcomes; {study.config.train.epochs} passes over the training samples at "
+        f"most. {in_words(cells, best, headline)}",
         "",
         f"| model | {' | '.join([*shown.values(), *onset.values()])} | sd | − best baseline | weights | CPU-s | ms |",
         "|" + "---|" * (len(shown) + len(onset) + 6),
