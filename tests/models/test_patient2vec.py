@@ -72,7 +72,7 @@ def test_a_diversity_of_zero_leaves_the_penalty_out() -> None:
 def test_gradients_are_those_of_finite_differences() -> None:
     torch.manual_seed(0)
     model, batch = Model(EXAMPLE).double().eval(), exact_batch(3, seed=2, max_visits=3)
-    weights = torch.ones(len(batch.tokens), dtype=torch.float64, requires_grad=True)
+    weights = torch.linspace(0.5, 1.5, len(batch.tokens), dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda one: model(batch.with_weights(one)).logits, (weights,))
 
 

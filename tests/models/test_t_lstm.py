@@ -68,7 +68,7 @@ def test_where_no_time_passes_it_is_an_lstm() -> None:
 
 def test_gradients_are_those_of_finite_differences() -> None:
     model, batch = exact_model(), exact_batch(4, seed=2, max_visits=4)
-    weights = torch.ones(len(batch.tokens), dtype=torch.float64, requires_grad=True)
+    weights = torch.linspace(0.5, 1.5, len(batch.tokens), dtype=torch.float64, requires_grad=True)
     days = batch.days.clone().requires_grad_()
     assert torch.autograd.gradcheck(
         lambda one, when: model(replace(batch, days=when).with_weights(one)).logits, (weights, days)

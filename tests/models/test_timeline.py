@@ -67,7 +67,7 @@ def test_the_model_matches_the_equations_in_plain_loops(static: bool) -> None:
 
 def test_gradients_are_those_of_finite_differences() -> None:
     model, batch = exact_model(), exact_batch(3, seed=2, max_visits=3)
-    weights = torch.ones(len(batch.tokens), dtype=torch.float64, requires_grad=True)
+    weights = torch.linspace(0.5, 1.5, len(batch.tokens), dtype=torch.float64, requires_grad=True)
     days = batch.days.clone().requires_grad_()
     assert torch.autograd.gradcheck(
         lambda one, when: model(replace(batch, days=when).with_weights(one)).logits, (weights, days)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from attending.batch import offsets_of, owners
-from attending.nn.packed import run, segment_shares, segment_softmax, visit_sums
+from attending.nn.packed import as_set, run, segment_shares, segment_softmax, set_weights, visit_sums
 from histories import batch_of
 
 OFFSETS = torch.tensor([0, 3, 3, 8, 9])  # segment 1 is empty
@@ -107,3 +107,17 @@ def test_a_recurrence_goes_on_from_each_history_s_own_start(items: torch.Tensor,
                 states = recurrence(alone, start[segment][None])[0]
                 expected = states.flip(0) if backwards else states
                 torch.testing.assert_close(found[first:end], expected, atol=1e-12, rtol=0)
+
+
+def test_a_code_weighs_what_the_heaviest_of_its_events_weighs() -> None:
+    """Its weight stands at the first, and the gradient goes to the heaviest, the first of equals."""
+    batch = batch_of([[(9.0, [4, 7, 4, 4]), (0.0, [4])]])
+    weights = torch.tensor([0.2, 0.5, 0.9, 0.9, 0.3], requires_grad=True)
+    first, found = as_set(batch.with_weights(weights))
+    assert first.tolist() == [True, True, False, False, True]
+    assert found.tolist() == pytest.approx([0.9, 0.5, 0, 0, 0.3])
+    found.sum().backward()
+    assert weights.grad.tolist() == [0, 1, 1, 0, 1]
+    assert as_set(batch)[1].tolist() == [1, 1, 0, 0, 1]
+    hidden = set_weights(batch.with_weights(torch.tensor([0.0, 1.0, 1.0, 0.0, 0.0])))
+    assert hidden.tolist() == [1, 1, 0, 0, 0], "it is gone when all of its events are hidden"

@@ -30,8 +30,15 @@ def as_set(batch: Batch) -> tuple[Bool[Tensor, " token"], Float[Tensor, " token"
     if batch.weights is None:
         return first, first.to(batch.values.dtype)
     leader = torch.empty_like(order).scatter_(0, order, order[leads][leads.cumsum(0) - 1])
-    weights = torch.zeros_like(batch.weights)
-    return first, weights.scatter_reduce(0, leader, batch.weights, "amax", include_self=False)
+    return first, torch.where(first, batch.weights[_heaviest(batch.weights.detach(), leader)], 0.0)
+
+
+def _heaviest(weights: Float[Tensor, " token"], leader: Int64[Tensor, " token"]) -> Int64[Tensor, " token"]:
+    """Return, at each leader, the first of the heaviest tokens that it leads; anything at the others."""
+    largest = torch.zeros_like(weights).scatter_reduce(0, leader, weights, "amax")
+    place = torch.arange(len(weights), device=weights.device)
+    heavy = torch.where(weights == largest[leader], place, len(weights))
+    return place.scatter_reduce(0, leader, heavy, "amin", include_self=False)
 
 
 def multi_hot(batch: Batch) -> Bool[Tensor, " token"]:

@@ -1,4 +1,7 @@
-"""Model + tokens → predictions, for the tuning and held-out splits. Labels are not read."""
+"""Model + tokens → predictions, for the tuning and held-out splits.
+
+No label reaches a model: `interface.Model.predicted` takes them out of a batch, and the audit finds one that does not.
+"""
 
 import json
 import shutil
@@ -57,7 +60,7 @@ def predict(model: Path, tokens: Path, labels: Path, out: Path) -> Manifest:
         return read_manifest(out, KIND)
     with writing(out, recipe) as writer:
         name, network = load_model(model)
-        samples, loader = open_samples(model, tokens, read_labels(labels).select(SUBJECT_ID, PREDICTION_TIME))
+        samples, loader = open_samples(model, tokens, read_labels(labels))
         chosen = np.concatenate([samples.of_split(TUNING), samples.of_split(HELD_OUT)])
         started = time.monotonic()
         probability = probabilities(
