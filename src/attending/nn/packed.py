@@ -21,16 +21,26 @@ def as_set(batch: Batch) -> tuple[Bool[Tensor, " token"], Float[Tensor, " token"
     A code that stands there several times weighs as much as the heaviest of them, and is gone when all are hidden. Its
     weight stands at the first; the others have 0.
     """
+    first, order, leads = _side_by_side(batch)
+    if batch.weights is None:
+        return first, first.to(batch.values.dtype)
+    leader = torch.empty_like(order).scatter_(0, order, order[leads][leads.cumsum(0) - 1])
+    return first, torch.where(first, batch.weights[_heaviest(batch.weights.detach(), leader)], 0.0)
+
+
+def _side_by_side(
+    batch: Batch,
+) -> tuple[Bool[Tensor, " token"], Int64[Tensor, " token"], Bool[Tensor, " token"]]:
+    """Return which tokens are the first of their kind in their visit, and an order in which equals stand together.
+
+    The last says it of the tokens in that order.
+    """
     size = int(batch.tokens.max()) + 1 if len(batch.tokens) else 1
     key = batch.visit_of_token * size + batch.tokens
     ordered, order = torch.sort(key, stable=True)
     leads = torch.ones_like(ordered, dtype=torch.bool)
     leads[1:] = ordered[1:] != ordered[:-1]
-    first = torch.zeros_like(leads).scatter_(0, order, leads)
-    if batch.weights is None:
-        return first, first.to(batch.values.dtype)
-    leader = torch.empty_like(order).scatter_(0, order, order[leads][leads.cumsum(0) - 1])
-    return first, torch.where(first, batch.weights[_heaviest(batch.weights.detach(), leader)], 0.0)
+    return torch.zeros_like(leads).scatter_(0, order, leads), order, leads
 
 
 def _heaviest(weights: Float[Tensor, " token"], leader: Int64[Tensor, " token"]) -> Int64[Tensor, " token"]:
@@ -43,7 +53,7 @@ def _heaviest(weights: Float[Tensor, " token"], leader: Int64[Tensor, " token"])
 
 def multi_hot(batch: Batch) -> Bool[Tensor, " token"]:
     """Say which tokens are the first of their kind in their visit."""
-    return as_set(batch)[0]
+    return _side_by_side(batch)[0]
 
 
 def set_weights(batch: Batch) -> Float[Tensor, " token"]:

@@ -33,7 +33,7 @@ from attending.config import Component, Settings, build
 from attending.data import batches
 from attending.errors import ConfigError, Diverged, ModelError, nearest
 from attending.progress import say, track
-from attending.stages.train import of_result, train
+from attending.stages.train import train
 from attending.train import loop
 
 INSTALL = "pip install 'attending[search]'"
@@ -96,7 +96,7 @@ def search(
         config={
             "model": {"name": model.name} | model.config("models").to_dict(),
             "search": config.model_copy(update={"space": space}).to_dict(),
-            "train": of_result(training),
+            "train": training.of_result(),
             "batches": batching.to_dict(),
         },
         parents={"tokens": read_manifest(tokens).fingerprint, "labels": read_manifest(labels).fingerprint},

@@ -97,7 +97,7 @@ def train(
         kind=KIND,
         config={
             "model": {"name": model.name} | model.config("models").to_dict(),
-            "train": of_result(config),
+            "train": config.of_result(),
             "batches": batching.to_dict(),
             "task": label_manifest.config["task"],
             "target": label_manifest.config["target"],
@@ -149,11 +149,6 @@ def find_rate(
     network = _fresh(model.name, settings, data, seed)
     with parallel.team(config.device, "none") as team:
         return rate.find(_run(network, settings, data, config, labels, seed, team))
-
-
-def of_result(config: loop.Config) -> dict[str, Any]:
-    """Return the settings of training that decide what comes out; where and how safely it runs does not."""
-    return {key: one for key, one in config.to_dict().items() if key not in loop.OF_THE_RUN}
 
 
 def read_data(tokens: Path, labels: Path, batching: batches.Config, asked: dict[str, Any]) -> Data:

@@ -1,6 +1,6 @@
 """The settings of training."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -56,3 +56,7 @@ class Config(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     parallel: Literal["none", "ddp", "fsdp"] = "none"
     compile: bool = False
+
+    def of_result(self) -> dict[str, Any]:
+        """Return the settings that decide what comes out; where and how safely a run goes does not."""
+        return {key: one for key, one in self.to_dict().items() if key not in OF_THE_RUN}

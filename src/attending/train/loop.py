@@ -21,7 +21,6 @@ from attending.data.batches import Loader, Positions, ahead
 from attending.errors import Diverged
 from attending.nn.interface import Model
 from attending.progress import track
-from attending.train.config import OF_THE_RUN as OF_THE_RUN
 from attending.train.config import Config as Config
 from attending.train.draws import drawn_from
 from attending.train.learner import Learner, below, weights_of
