@@ -1,4 +1,4 @@
-"""Chet without a loop beside Chet as its authors wrote it: `python benchmarks/chet_loop.py [--write]`.
+"""Chet without a loop beside Chet as its authors wrote it: `python benchmarks/chet_loop.py [--write] [--visits 10 …]`.
 
 The same weights, the same histories, the same logits (checked to 1e-5), forwards and backwards, one thread. The loop
 is a restatement from the equations in the manner of the released code: patient by patient and visit by visit, every
@@ -23,7 +23,7 @@ from attending.models.chet import Config, Model
 
 RESULTS = Path(__file__).parent / "results" / "chet_loop.md"
 N_TOKENS, N_OUTCOMES, CODES_A_VISIT = 1000, 100, 12
-SIZES = ((16, 10), (16, 100), (4, 400))  # histories, visits of each
+HISTORIES = {10: 16, 100: 16, 400: 4}  # by how many visits each has
 TRAINING_VISITS = 20_000
 
 
@@ -157,13 +157,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--write", action="store_true", help=f"also write {RESULTS.name}")
-    write = parser.parse_args().write
+    parser.add_argument("--visits", type=int, nargs="+", default=sorted(HISTORIES), help="of each history")
+    given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = Model(Config(n_tokens=N_TOKENS, n_outcomes=N_OUTCOMES, dropout=0.0))
     model.use(facts())
     lines = ["| histories | visits of each | loop, s | no loop, s | times |", "|---|---|---|---|---|"]
-    for n, n_visits in SIZES:
+    for n_visits in given.visits:
+        n = HISTORIES.get(n_visits, 2)
         made = histories(n, n_visits, seed=2)
         batch, labels = batch_of(made), torch.randint(0, 2, (n, N_OUTCOMES)).float()
         with torch.no_grad():
@@ -174,7 +176,7 @@ def main() -> None:
         print(lines[-1], flush=True)
     page = "\n".join(["# Chet without a loop", "", machine(), "", *lines, ""])
     print(page)
-    if write:
+    if given.write:
         RESULTS.write_text(page, encoding="utf-8")
 
 

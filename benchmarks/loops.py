@@ -1,4 +1,4 @@
-"""Recurrent models beside the same models written as loops: `python benchmarks/loops.py [--write] [--repeats 3]`.
+"""Recurrent models beside the same models written as loops: `python benchmarks/loops.py [--write] [--steps 48 …]`.
 
 Published implementations loop over steps with a module call for every layer, keep windows of history by concatenation,
 and run one `nn.GRU` for each channel. The loops below say the same equations in that style, on dense tensors that are
@@ -102,7 +102,7 @@ class LoopConCare(nn.Module):
 
     def __init__(self, n_channels: int, width: int, attention: int, heads: int) -> None:
         super().__init__()
-        self.heads, self.width = heads, width
+        self.heads, self.width, wide = heads, width, 2 * width
         self.grus = nn.ModuleList(nn.GRU(1, width, batch_first=True) for _ in range(n_channels))
         self.hidden = nn.ModuleList(
             nn.Linear(2 * width + 1, attention, bias=False) for _ in range(n_channels)
@@ -112,8 +112,8 @@ class LoopConCare(nn.Module):
         self.projections = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
         self.mix, self.up, self.down = (
             nn.Linear(width, width),
-            nn.Linear(width, 4 * width),
-            nn.Linear(4 * width, width),
+            nn.Linear(width, wide),
+            nn.Linear(wide, width),
         )
         self.query, self.key, self.answer = (nn.Linear(width, width) for _ in range(3))
         self.output = nn.Linear(width, N_OUTCOMES)
@@ -353,6 +353,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"also write {RESULTS.name}")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--steps", type=int, nargs="+", default=STEPS, help="lengths of the histories")
     given = parser.parse_args()
     torch.set_num_threads(1)
     lines = [
@@ -361,7 +362,7 @@ def main() -> None:
     ]
     print(*lines, sep="\n")
     for make in CASES:
-        for steps in STEPS:
+        for steps in given.steps:
             batch = histories(steps)
             case = make(batch, steps)
             found = measure(case, batch.labels, given.repeats)

@@ -46,6 +46,7 @@ PEER_NAMES = {
 }
 N_TOKENS, N_OUTCOMES, N_BATCHES, BATCH = 2_000, 50, 4, 64
 OF_SERIES = ("stagenet", "adacare")
+SERIES_STEPS = (100, 400)
 TURNS = 3
 Histories = list[list[list[list[int]]]]
 """Of each history its visits, of each visit its kinds of codes, of each kind its codes."""
@@ -152,13 +153,15 @@ def beside_pyhealth(names: list[str], seconds: float) -> str:
         "",
         f"**Stays**: {BATCH} histories of five visits, to PyHealth as three keys (diagnoses, procedures, drugs), as "
         "its own tasks give them. Its transformer attends over sums of visits, as our `sand` does; our `transformer` "
-        "attends over events. **Series**: 16 histories of 100 steps of six codes, one key. Its ConCare is left out: it "
-        "sums the codes of a visit to one number and runs one recurrence over it, which is another model.",
+        "attends over events. **Series**: 16 histories of steps of six codes, one key. Its ConCare is left out: "
+        "it sums the codes of a visit to one number and runs one recurrence over it, which is another model.",
     ]
     stays = [short_histories(seed) for seed in range(N_BATCHES)]
-    series = [series_histories(seed) for seed in range(2)]
     lines += ["", *_turns("Stays", names, stays, python, seconds)]
-    lines += ["", *_turns("Series", [one for one in names if one in OF_SERIES], series, python, seconds)]
+    for n_steps in SERIES_STEPS:
+        series = [series_histories(seed, n_steps) for seed in range(2)]
+        of_series = [one for one in names if one in OF_SERIES]
+        lines += ["", *_turns(f"Series of {n_steps} steps", of_series, series, python, seconds)]
     return "\n".join(lines)
 
 
@@ -313,10 +316,10 @@ def facts(n_outcomes: int) -> Facts:
     )
 
 
-def series_histories(seed: int) -> Histories:
-    """Return 16 histories of 100 steps, each of six codes of one kind."""
+def series_histories(seed: int, n_steps: int) -> Histories:
+    """Return 16 histories of so many steps, each of six codes of one kind."""
     random = np.random.default_rng(seed)
-    return [[[codes(random, 6)] for _ in range(100)] for _ in range(16)]
+    return [[[codes(random, 6)] for _ in range(n_steps)] for _ in range(16)]
 
 
 def short_histories(seed: int) -> Histories:
