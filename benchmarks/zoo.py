@@ -9,9 +9,9 @@ goes on. `--minutes` starts no new one after so long. `--write` makes `benchmark
 A model that the training loop trains is searched (`search:` of the study: so many trials, one pass over the training
 subjects each), then trained with what was found by each of five seeds. Those in `COSTLY`, which attend among single
 events or run a recurrence for each feature, cost many times the others: they are searched among the sizes `tiny` and
-`small`, the others also at `medium`. A model that fits itself chooses its settings on tuning subjects as it fits, and
-one seed is enough. Intervals are of a bootstrap of held-out subjects, of the mean over seeds; all models are weighed by
-the same replicates, which pairs their differences.
+`small`, the others also at `medium`; at `tiny` alone on `LARGE` data sets, and the `SLOWEST` on all. A model that fits
+itself chooses its settings on tuning subjects as it fits, and one seed is enough. Intervals are of a bootstrap of
+held-out subjects, of the mean over seeds; all models are weighed by the same replicates, which pairs their differences.
 """
 
 import argparse
@@ -65,6 +65,8 @@ COSTLY = {
     "transform_ehr",
     "transformer",
 }
+SLOWEST = {"cehr_bert", "mamba"}
+LARGE = {"physionet2012", "synpuf-yearly"}
 FIRST = ("diabetes130", "synpuf-yearly", "physionet2012", "simulated-20k")
 COLUMNS = {
     "macro_auroc": "macro AUROC",
@@ -157,7 +159,7 @@ def one(name: str, model: str) -> dict[str, Any]:
             labels,
             out,
             model=component,
-            config=study.config.search.model_copy(update={"space": space_of(component)}),
+            config=study.config.search.model_copy(update={"space": space_of(name, component)}),
             training=config.model_copy(update={"epochs": 1}),
             batching=study.config.batches,
         )
@@ -184,11 +186,11 @@ def one(name: str, model: str) -> dict[str, Any]:
     return found | scored(study, predictions)
 
 
-def space_of(component: Component) -> dict[str, Range | list[Any]]:
-    """Return what is searched: what `attending search` searches unless told, without the largest size of the costly."""
+def space_of(study: str, component: Component) -> dict[str, Range | list[Any]]:
+    """Return what is searched: what `attending search` searches unless told, without sizes that cost too much."""
     space = default_space(component)
     if component.name in COSTLY and SIZE in space:
-        space[SIZE] = ["tiny", "small"]
+        space[SIZE] = ["tiny"] if study in LARGE or component.name in SLOWEST else ["tiny", "small"]
     return space
 
 
@@ -263,9 +265,10 @@ def page() -> str:
         "model fits itself), its 95 % interval over a bootstrap of subjects, `sd` its standard deviation over seeds. "
         "Settings were searched on tuning subjects alone, the same four trials of one pass for every model that the "
         "training loop trains, among the sizes tiny, small and medium; without medium where a model costs many times "
-        f"the others ({', '.join(sorted(COSTLY))}). `−` is the paired difference to the best baseline, which tuning "
-        "subjects chose (in italics). CPU-seconds are of one training, milliseconds of one patient predicted alone, on "
-        "one thread of a shared machine."
+        f"the others ({', '.join(sorted(COSTLY))}), and these at tiny alone on {' and '.join(sorted(LARGE))}; "
+        f"{' and '.join(sorted(SLOWEST))} at tiny everywhere. `−` is the paired difference to the best baseline, which "
+        "tuning subjects chose (in italics). CPU-seconds are of one training, milliseconds of one patient predicted "
+        "alone, on one thread of a shared machine."
     ]
     parts += [section(name) for name in FIRST if any((CELLS / name).glob("*.json"))]
     return "\n\n".join(parts) + "\n"
