@@ -66,7 +66,7 @@ COSTLY = {
     "transformer",
 }
 SLOWEST = {"cehr_bert", "mamba"}
-LARGE = {"physionet2012", "synpuf-yearly"}
+LARGE = {"physionet2012", "simulated-20k", "synpuf-yearly"}
 FIRST = ("diabetes130", "synpuf-yearly", "physionet2012", "simulated-20k")
 COLUMNS = {
     "macro_auroc": "macro AUROC",
@@ -265,7 +265,7 @@ def page() -> str:
         "model fits itself), its 95 % interval over a bootstrap of subjects, `sd` its standard deviation over seeds. "
         "Settings were searched on tuning subjects alone, the same four trials of one pass for every model that the "
         "training loop trains, among the sizes tiny, small and medium; without medium where a model costs many times "
-        f"the others ({', '.join(sorted(COSTLY))}), and these at tiny alone on {' and '.join(sorted(LARGE))}; "
+        f"the others ({', '.join(sorted(COSTLY))}), and these at tiny alone on {', '.join(sorted(LARGE))}; "
         f"{' and '.join(sorted(SLOWEST))} at tiny everywhere. `−` is the paired difference to the best baseline, which "
         "tuning subjects chose (in italics). CPU-seconds are of one training, milliseconds of one patient predicted "
         "alone, on one thread of a shared machine."

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.gates import sparsemax
 from attending.nn.packed import last, run
 from attending.nn.places import shifted
@@ -67,7 +68,7 @@ class Model(interface.Model):
         self.of_features = Recalibration(config.width, config.squeeze, config.recalibrate)
         self.recurrence = nn.GRU(n_channels + config.width, config.width_state)
         self.output = nn.Linear(config.width_state, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits read from each history's last state."""

@@ -34,6 +34,7 @@ from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.bert import SPREAD, Encoder, Inputs, initialise
+from attending.nn.dropout import Dropout
 from attending.nn.heads import check_heads
 from attending.nn.masking import CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import token_weights
@@ -90,7 +91,7 @@ class Model(interface.Model):
         self.pool = nn.Linear(width, width)
         self.output = nn.Linear(width, config.n_outcomes)
         self.pretext = CodeHead(width, config.n_tokens, tied=True)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.apply(initialise)
 
     def forward(self, batch: Batch) -> Output:

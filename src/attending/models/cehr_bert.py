@@ -33,6 +33,7 @@ from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.bert import Encoder, initialise
 from attending.nn.canonical import canonical
+from attending.nn.dropout import Dropout
 from attending.nn.heads import check_heads
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import last, run, segment_shares, token_weights
@@ -117,7 +118,7 @@ class Model(interface.Model):
         self.dense = nn.Linear(2 * state + 1, state)
         self.output = nn.Linear(state, config.n_outcomes)
         self.pretext = CodeHead(width, config.n_tokens, tied=True)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.apply(initialise)
 
     def forward(self, batch: Batch) -> Output:

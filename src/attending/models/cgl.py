@@ -28,6 +28,7 @@ from attending.batch import Batch, Facts, Ontology, Output
 from attending.config import Positive, Share
 from attending.errors import ConfigError
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.graph import Graph, KeptGraph, co_occurrence, in_shares, neighbour_sum, shared_concepts
 from attending.nn.packed import as_set, attended, bag, run, segment_sum
 
@@ -100,7 +101,7 @@ class Model(interface.Model):
         self.attention = nn.Linear(config.width_state, config.width_attention, bias=False)
         self.context = nn.Parameter(torch.randn(config.width_attention) / config.width_attention**0.5)
         self.output = nn.Linear(config.width_state, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.levels = nn.Buffer(torch.arange(n_tokens)[:, None].repeat(1, config.n_levels))
         self.relatives, self.companions = KeptGraph(n_tokens), KeptGraph(n_tokens)
 

@@ -35,6 +35,7 @@ from attending.batch import Batch, Facts, Output, offsets_of
 from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import layout
+from attending.nn.dropout import Dropout
 from attending.nn.graph import Graph, KeptGraph, co_occurrence, edges_of, edges_within, find, neighbour_sum
 from attending.nn.packed import as_set, attended, run, segment_sum
 
@@ -109,7 +110,7 @@ class Model(interface.Model):
         self.attention = nn.Linear(config.width_state, config.width_attention)
         self.context = nn.Parameter(torch.randn(config.width_attention) * config.width_attention**-0.5)
         self.output = nn.Linear(config.width_state, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.company = KeptGraph(config.n_tokens)
 
     def use(self, facts: Facts) -> None:

@@ -32,6 +32,7 @@ from attending.batch import KINDS, Batch, Facts, Output, offsets_of
 from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.channels import AuthorsTimeAttention, ChannelAttention, TimeAttention, decorrelation
+from attending.nn.dropout import Dropout
 from attending.nn.grid import grid
 from attending.nn.grouped import GroupedGRU
 from attending.nn.heads import check_heads
@@ -85,7 +86,7 @@ class Model(interface.Model):
         )
         self.query, self.key, self.answer = (nn.Linear(width, width) for _ in range(3))
         self.output = nn.Linear(width, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def use(self, facts: Facts) -> None:
         """Give the most frequent codes a channel each, and every kind one for the rest."""

@@ -28,6 +28,7 @@ from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.canonical import canonical
+from attending.nn.dropout import Dropout
 from attending.nn.heads import check_heads
 from attending.nn.layers import Encoder
 from attending.nn.masking import CodeHead, mask_tokens, masked_loss
@@ -75,7 +76,7 @@ class Model(interface.Model):
         self.read = nn.Linear(config.width, 1, bias=False)
         self.output = nn.Linear(config.width, config.n_outcomes)
         self.pretext = CodeHead(config.width, config.n_tokens)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and the attention that reads the history."""

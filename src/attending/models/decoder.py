@@ -33,6 +33,7 @@ from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import layout
 from attending.nn.canonical import canonical
+from attending.nn.dropout import Dropout
 from attending.nn.heads import check_heads
 from attending.nn.layers import Encoder
 from attending.nn.packed import last, token_weights
@@ -87,7 +88,7 @@ class Model(interface.Model):
         self.recency = nn.Linear(4, config.width, bias=False)
         self.output = nn.Linear(config.width, config.n_outcomes)
         self.pretext = Pretext(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.event_of_token = nn.Buffer(torch.full((config.n_tokens,), -1))
 
     def use(self, facts: Facts) -> None:

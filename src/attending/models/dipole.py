@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.packed import attended, last, run, visit_sums
 from attending.nn.scores import Score, scorer
 
@@ -56,7 +57,7 @@ class Model(interface.Model):
         self.score = scorer(config.score, states, states, config.width_read)
         self.read = nn.Linear(2 * states, config.width_read, bias=False)
         self.output = nn.Linear(config.width_read, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and each visit's α; the last visit, which asks, has none."""

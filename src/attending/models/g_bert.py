@@ -28,6 +28,7 @@ from attending.batch import KINDS, Batch, Facts, Output, owners
 from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import layout
+from attending.nn.dropout import Dropout
 from attending.nn.heads import check_heads
 from attending.nn.ontology import GraphAttention, links_of, sort_links
 from attending.nn.packed import segment_sum, set_weights
@@ -72,7 +73,7 @@ class Model(interface.Model):
         self.told = nn.ModuleList(nn.Linear(width, width) for _ in KINDS)
         self.combine = nn.Linear(2 * len(KINDS) * width, 2 * width)
         self.output = nn.Linear(2 * width, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.pretext = Pretext(width, config.n_tokens)
         self.kind = nn.Buffer(torch.zeros(config.n_tokens, dtype=torch.int64))
         self.from_below = nn.Buffer(torch.zeros(2, 0, dtype=torch.int64))

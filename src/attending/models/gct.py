@@ -28,6 +28,7 @@ from attending.batch import KINDS, Batch, Facts, Output, offsets_of, owners
 from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import layout
+from attending.nn.dropout import Dropout
 from attending.nn.graph import find, graph_of
 from attending.nn.packed import as_set, attended
 from attending.nn.places import numbers
@@ -92,7 +93,7 @@ class Model(interface.Model):
         self.attention = nn.Linear(width + 1, width)
         self.context = nn.Parameter(torch.randn(width) * width**-0.5)
         self.output = nn.Linear(width, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.level = nn.Buffer(torch.zeros(n_tokens, dtype=torch.int64))
         self.place = nn.Buffer(torch.arange(n_tokens))
         self.pairs = nn.Buffer(torch.zeros(0, dtype=torch.int64))
@@ -217,7 +218,7 @@ class Layer(nn.Module):
         self.value = nn.Linear(width, width, bias=False)
         self.norm = nn.LayerNorm(width, eps=EPSILON)
         self.feed = FeedForward(width, width, config.dropout, epsilon=EPSILON)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self,

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Facts, Output
 from attending.config import Positive, Share
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.ontology import AncestorAttention, Sweep, links_of, mix, sweep_links
 from attending.nn.packed import bag, last, run, segment_softmax, set_weights
 
@@ -71,7 +72,7 @@ class Model(interface.Model):
         if config.knowledge:
             self.ask = nn.Linear(config.width_state, config.width, bias=False)
         self.output = nn.Linear(config.width_state + config.knowledge * config.width, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.above = nn.Buffer(torch.zeros(2, 0, dtype=torch.int64))
         self.up_links = nn.Buffer(torch.zeros(2, 0, dtype=torch.int64))
         self.n_up_links = nn.Buffer(torch.zeros(0, dtype=torch.int64))

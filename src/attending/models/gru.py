@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output, offsets_of
 from attending.config import Positive, Share
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.packed import last, run, segment_mean, visit_gaps, visit_sums
 from attending.nn.time import known_from_birth
 
@@ -54,7 +55,7 @@ class Model(interface.Model):
         self.bias = nn.Parameter(torch.zeros(config.width))
         self.recurrence = nn.GRU(config.width + 1, config.width_state)
         self.output = nn.Linear(config.width_state, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.gap = nn.Linear(config.width_state, 1) if config.gap_weight else None
         if self.gap is not None:
             nn.init.constant_(self.gap.bias, THREE_WEEKS)

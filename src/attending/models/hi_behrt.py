@@ -40,6 +40,7 @@ from attending.errors import ConfigError
 from attending.nn import interface
 from attending.nn.bert import Encoder, Inputs, initialise
 from attending.nn.canonical import canonical
+from attending.nn.dropout import Dropout
 from attending.nn.heads import check_heads
 from attending.nn.masking import EPSILON, mask_tokens
 from attending.nn.packed import segment_mean, segment_sum, token_weights
@@ -126,7 +127,7 @@ class Model(interface.Model):
         self.segment_pool, self.pool = nn.Linear(width, width), nn.Linear(width, width)
         self.output = nn.Linear(width, config.n_outcomes)
         self.pretext = nn.ModuleDict({"project": _perceptron(width), "predict": _perceptron(width)})
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.apply(initialise)
 
     def forward(self, batch: Batch) -> Output:

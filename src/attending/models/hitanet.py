@@ -32,6 +32,7 @@ from attending.batch import Batch, Output, mask_of_lengths
 from attending.config import Positive, Share
 from attending.errors import ConfigError
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.heads import check_heads
 from attending.nn.packed import segment_softmax, segment_sum, visit_days, visit_sums
 from attending.nn.places import numbers, sinusoids
@@ -83,7 +84,7 @@ class Model(interface.Model):
         self.key = nn.Linear(config.width_time, config.width_time)
         self.gate = nn.Linear(config.width, 2)
         self.output = nn.Linear(config.width, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and the fused weight γ of each visit."""

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.heads import check_heads
 from attending.nn.packed import as_set, attended, segment_shares
 from attending.nn.places import numbers, shifted, sinusoids
@@ -58,7 +59,7 @@ class Model(interface.Model):
         self.both = nn.Linear(2 * config.width, config.width)
         self.visit_score = Score(config.width)
         self.output = nn.Linear(config.width, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits, each visit's attention and, within it, each code's."""

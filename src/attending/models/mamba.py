@@ -35,6 +35,7 @@ from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.canonical import canonical
+from attending.nn.dropout import Dropout
 from attending.nn.masking import masked_loss
 from attending.nn.packed import last, token_weights
 from attending.nn.places import followed, numbers, shifted
@@ -72,7 +73,7 @@ class Model(interface.Model):
         self.recency = nn.Linear(4, config.width, bias=False)
         self.output = nn.Linear(config.width, config.n_outcomes)
         self.pretext = nn.Linear(config.width, config.n_tokens)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits read from the state after each history's last event."""

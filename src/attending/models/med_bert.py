@@ -27,6 +27,7 @@ from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.bert import Encoder, initialise
+from attending.nn.dropout import Dropout
 from attending.nn.heads import check_heads
 from attending.nn.masking import EPSILON, CodeHead, mask_tokens, masked_loss
 from attending.nn.packed import segment_mean, segment_sum, token_weights
@@ -68,7 +69,7 @@ class Model(interface.Model):
         self.pretext = nn.ModuleDict(
             {"code": CodeHead(config.width, config.n_tokens, tied=True), "stay": nn.Linear(config.width, 1)}
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.apply(initialise)
 
     def forward(self, batch: Batch) -> Output:

@@ -23,6 +23,7 @@ from torch.nn.functional import hardtanh
 from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.packed import bag, run, segment_shares, segment_softmax, segment_sum, set_weights
 
 
@@ -57,7 +58,7 @@ class Model(interface.Model):
         self.recurrence = nn.GRU(config.width, config.width_state, bidirectional=True)
         self.hops = nn.Linear(2 * config.width_state, config.n_hops)
         self.output = nn.Linear(2 * config.width_state * config.n_hops, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits, the visits' attention averaged over hops, and how it falls to their codes."""

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.packed import (
     run,
     segment_softmax,
@@ -64,7 +65,7 @@ class Model(interface.Model):
         self.alpha = nn.Linear(config.width_alpha, 1)
         self.beta = nn.Linear(config.width_beta, config.width)
         self.output = nn.Linear(config.width, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and each visit's α."""

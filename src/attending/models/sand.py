@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.heads import check_heads
 from attending.nn.packed import segment_sum
 from attending.nn.places import numbers, sinusoids
@@ -54,7 +55,7 @@ class Model(interface.Model):
             PostNormLayer(config.width, config.n_heads, config.dropout) for _ in range(config.n_layers)
         )
         self.output = nn.Linear(config.slots * config.width, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits read from the slots of each history."""

@@ -28,6 +28,7 @@ from torch.nn.functional import leaky_relu, logsigmoid, normalize
 from attending.batch import Batch, Facts, Ontology, Output
 from attending.config import Positive, Share
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.graph import KeptGraph, co_occurrence, edges_of
 from attending.nn.hyperbolic import place_concepts
 from attending.nn.ontology import levels_of, links_of, mix, sort_links
@@ -90,7 +91,7 @@ class Model(interface.Model):
         self.visit_score = nn.Linear(config.width_visit, 1, bias=False)
         self.feature_score = nn.Linear(config.width_visit, config.width_patient, bias=False)
         self.output = nn.Linear(config.width_patient, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.pretext = nn.Linear(config.width_patient, config.n_concepts)
         self.company = KeptGraph(config.n_tokens)
         self.above = nn.Buffer(torch.zeros(2, 0, dtype=torch.int64))

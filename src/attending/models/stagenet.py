@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.grid import grid, to_cells, to_items
 from attending.nn.packed import visit_gaps
 from attending.nn.stages import stage_recurrence
@@ -65,7 +66,7 @@ class Model(interface.Model):
         self.rescale = nn.Linear(max(width_state // 6, 1), width_state)
         self.convolution = nn.Linear(config.window * width_state, width_state)
         self.output = nn.Linear(width_state, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and the weights of the last window."""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output
 from attending.config import Positive, Share
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.grid import each_step, grid, to_cells, to_items
 from attending.nn.packed import last, visit_gaps, visit_sums
 from attending.nn.time import log_decay
@@ -46,7 +47,7 @@ class Model(interface.Model):
         self.recurrent = nn.Linear(config.width_state, 4 * config.width_state, bias=False)
         self.short_term = nn.Linear(config.width_state, config.width_state)
         self.output = nn.Linear(config.width_state, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits read from each history's last state."""

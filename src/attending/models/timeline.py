@@ -26,6 +26,7 @@ from attending.batch import Batch, Output, offsets_of
 from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import attend, layout
+from attending.nn.dropout import Dropout
 from attending.nn.packed import as_set, first, last, run, segment_shares, segment_sum
 from attending.nn.time import visits_ago
 
@@ -58,7 +59,7 @@ class Model(interface.Model):
         self.rate = nn.Parameter(torch.full((config.n_tokens,), -0.1))
         self.recurrence = nn.LSTM(config.width, config.width_state, bidirectional=True)
         self.output = nn.Linear(2 * config.width_state, config.n_outcomes)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits and what is left of each code, as a share of its history."""

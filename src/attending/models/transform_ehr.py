@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from attending.batch import Batch, Output, offsets_of
 from attending.config import Positive, Share
 from attending.nn import interface
+from attending.nn.dropout import Dropout
 from attending.nn.heads import check_heads
 from attending.nn.packed import multi_hot, segment_softmax, segment_sum, token_weights
 from attending.nn.post_norm import FeedForward, PostNormLayer, encode
@@ -65,7 +66,7 @@ class Model(interface.Model):
         self.decoder = nn.ModuleList(Asking(width, heads, dropout) for _ in range(config.n_layers))
         self.output = nn.Linear(width, config.n_outcomes)
         self.pretext = nn.Linear(width, config.n_tokens)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits, and whom the decoder's last layer asked, averaged over heads."""
@@ -109,7 +110,7 @@ class Asking(nn.Module):
         self.mixed = nn.Linear(width, width)
         self.norm = nn.LayerNorm(width)
         self.feed = FeedForward(width, 4 * width, dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,

@@ -27,6 +27,7 @@ from attending.batch import Batch, Facts, Output
 from attending.config import Positive, Share
 from attending.nn import interface
 from attending.nn.attention import layout
+from attending.nn.dropout import Dropout
 from attending.nn.heads import check_heads
 from attending.nn.layers import Encoder
 from attending.nn.packed import bag, segment_softmax, segment_sum, set_weights, token_weights
@@ -76,7 +77,7 @@ class Model(interface.Model):
         self.read = nn.Parameter(torch.zeros(config.n_outcomes, config.width))
         self.memory = nn.Parameter(torch.zeros(len(FADING_DAYS), config.n_tokens, config.n_outcomes))
         self.bias = nn.Parameter(torch.zeros(config.n_outcomes))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def use(self, facts: Facts) -> None:
         """Start the output bias at the log-odds of each outcome, or at the mean of a number."""

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from attending.nn.dropout import Dropout
 from attending.nn.precision import exact
 
 
@@ -94,7 +95,7 @@ class ChannelAttention(nn.Module):
         self.inputs = nn.Linear(width, 3 * width)
         self.mix = nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, wide * width), nn.Linear(wide * width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, z: Float[Tensor, "subject token width"]

@@ -24,6 +24,7 @@ from torch.nn.functional import rms_norm, silu
 
 from attending.batch import owners
 from attending.nn.attention import Fading, Layout, Sees, attend
+from attending.nn.dropout import Dropout
 from attending.nn.packed import segment_softmax
 from attending.nn.time import rotate, turns
 
@@ -107,7 +108,7 @@ class Layer(nn.Module):
         self.gate = nn.Linear(width, hidden, bias=False)
         self.up = nn.Linear(width, hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,

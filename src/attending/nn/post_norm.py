@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from attending.nn.attention import Sees, attend, layout
+from attending.nn.dropout import Dropout
 
 Heads = Float[Tensor, "item heads size"]
 Mix = Callable[[Heads, Heads, Heads], Heads]
@@ -43,7 +44,7 @@ class PostNormLayer(nn.Module):
         self.norm = nn.LayerNorm(width, eps=epsilon)
         inside = 4 * width if width_feed is None else width_feed
         self.feed = FeedForward(width, inside, dropout, activation=activation, epsilon=epsilon)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "item width"], mix: Mix) -> Float[Tensor, "item width"]:
         """Return the items after they looked at each other."""
@@ -73,7 +74,7 @@ class FeedForward(nn.Module):
         self.up = nn.Linear(width, width_feed)
         self.down = nn.Linear(width_feed, width)
         self.norm = nn.LayerNorm(width, eps=epsilon)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "*item width"]) -> Float[Tensor, "*item width"]:
         """Return the items after each thought for itself."""

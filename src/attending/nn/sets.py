@@ -12,6 +12,7 @@ from torch.nn.functional import gelu
 
 from attending.batch import KINDS, Batch, owners
 from attending.nn.attention import Layout, attend
+from attending.nn.dropout import Dropout
 from attending.nn.ontology import mix
 from attending.nn.packed import multi_hot, segment_shares, segment_softmax
 from attending.nn.post_norm import FeedForward
@@ -61,7 +62,7 @@ class SetLayer(nn.Module):
         self.query, self.key, self.value, self.mixed = (nn.Linear(width, width) for _ in range(4))
         self.norm = nn.LayerNorm(width)
         self.feed = FeedForward(width, width, dropout, activation=gelu)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "item width"], within: Layout) -> Float[Tensor, "item width"]:
         """Return the items after those of each set looked at each other."""
