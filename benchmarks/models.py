@@ -154,14 +154,14 @@ def beside_pyhealth(names: list[str], seconds: float) -> str:
     except RuntimeError as error:
         return "\n".join([*lines, f"Not measured: {str(error).splitlines()[0]}"])
     lines += [
-        "The same histories on both sides, width 128, one layer (of Mamba two), one outcome; samples a CPU-second, the median of "
-        f"{TURNS} turns, and its ratio.",
+        "The same histories on both sides, width 128, one layer (of Mamba two), one outcome; samples a CPU-second, the "
+        f"median of {TURNS} turns, and its ratio.",
         "",
         f"**Stays**: {BATCH} histories of five visits, to PyHealth as three keys (diagnoses, procedures, drugs), as "
         "its own tasks give them. Its transformer and its Mamba run over sums of visits, as our `sand` does; our "
-        "`transformer` and `mamba` over events, here some forty times as many. **Series**: 16 histories of steps of six "
-        "codes, one key. Its ConCare is left out: it sums the codes of a visit to one number and runs one recurrence "
-        "over it, which is another model.",
+        "`transformer` and `mamba` over events, here some forty times as many. **Series**: 16 histories of steps of "
+        "six codes, one key. Its ConCare is left out: it sums the codes of a visit to one number and runs one "
+        "recurrence over it, which is another model.",
     ]
     stays = [short_histories(seed) for seed in range(N_BATCHES)]
     lines += ["", *_turns("Stays", names, stays, python, seconds)]
