@@ -77,6 +77,7 @@ COLUMNS = {
     "brier": "Brier",
 }
 OF_ONSET = {"recall_at_10": "R@10, new onset"}
+LEAST_OF_RECALL = 20  # outcomes, below which ten at most of them say little
 
 
 def main() -> None:
@@ -283,13 +284,17 @@ def section(name: str) -> str:
     best = max(baselines, key=lambda one: one["quality_on_tuning"], default=None)
     shown = {key: label for key, label in COLUMNS.items() if key in cells[0]["metrics"]["all"]}
     onset = OF_ONSET if "new_onset" in cells[0]["metrics"] else {}
-    study = study_of(name)
+    if cells[0]["n_outcomes"] < LEAST_OF_RECALL:
+        shown.pop("recall_at_10", None)
+        onset = {}
+    config = study_of(name).config
     lines = [
-        f"## {study.config.name}",
+        f"## {config.name}",
         "",
         f"`studies/zoo/{name}.yaml`: {cells[0]['n_samples']:,} samples of {cells[0]['n_subjects']:,} held-out "
-        f"subjects, {cells[0]['n_outcomes']} outcomes; {study.config.train.epochs} passes over the training samples at "
-        f"most. {in_words(cells, best, headline)}",
+        f"subjects, {several(cells[0]['n_outcomes'], 'outcome', 'outcomes')}; at most "
+        f"{several(config.train.epochs, 'pass', 'passes')} over the training samples. "
+        f"{in_words(cells, best, headline, shown)}",
         "",
         f"| model | {' | '.join([*shown.values(), *onset.values()])} | sd | − best baseline | weights | CPU-s | ms |",
         "|" + "---|" * (len(shown) + len(onset) + 6),
@@ -309,14 +314,21 @@ def section(name: str) -> str:
     return "\n".join(lines)
 
 
-def in_words(cells: list[dict[str, Any]], best: dict[str, Any] | None, headline: str) -> str:
+def several(n: int, one: str, many: str) -> str:
+    """Return a number of things."""
+    return f"{n} {one if n == 1 else many}"
+
+
+def in_words(
+    cells: list[dict[str, Any]], best: dict[str, Any] | None, headline: str, shown: dict[str, str]
+) -> str:
     """Say who is first, and how many models a baseline beats."""
-    first = {
-        key: max(cells, key=lambda one: one["metrics"]["all"][key]["estimate"] or 0)["model"]
-        for key in (headline, "recall_at_10", "auprc")
-        if key in cells[0]["metrics"]["all"]
-    }
-    said = "; ".join(f"`{model}` is first by {COLUMNS[key]}" for key, model in first.items())
+    first: dict[str, list[str]] = {}
+    for key in (headline, "recall_at_10", "auprc"):
+        if key in shown:
+            model = max(cells, key=lambda one: one["metrics"]["all"][key]["estimate"] or 0)["model"]
+            first.setdefault(model, []).append(f"by {COLUMNS[key]}")
+    said = "; ".join(f"`{model}` is first {' and '.join(by)}" for model, by in first.items())
     if best is None:
         return f"{said}."
     networks = [one for one in cells if one["model"] not in BASELINES]
