@@ -102,7 +102,7 @@ class LoopConCare(nn.Module):
 
     def __init__(self, n_channels: int, width: int, attention: int, heads: int) -> None:
         super().__init__()
-        self.heads, self.width, wide = heads, width, 2 * width
+        self.heads, self.width = heads, width
         self.grus = nn.ModuleList(nn.GRU(1, width, batch_first=True) for _ in range(n_channels))
         self.hidden = nn.ModuleList(
             nn.Linear(2 * width + 1, attention, bias=False) for _ in range(n_channels)
@@ -112,8 +112,8 @@ class LoopConCare(nn.Module):
         self.projections = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
         self.mix, self.up, self.down = (
             nn.Linear(width, width),
-            nn.Linear(width, wide),
-            nn.Linear(wide, width),
+            nn.Linear(width, 2 * width),
+            nn.Linear(2 * width, width),
         )
         self.query, self.key, self.answer = (nn.Linear(width, width) for _ in range(3))
         self.output = nn.Linear(width, N_OUTCOMES)

@@ -165,9 +165,9 @@ def beside_pyhealth(names: list[str], seconds: float) -> str:
     ]
     stays = [short_histories(seed) for seed in range(N_BATCHES)]
     lines += ["", *_turns("Stays", names, stays, python, seconds)]
+    of_series = [one for one in names if one in OF_SERIES]
     for n_steps in SERIES_STEPS:
         series = [series_histories(seed, n_steps) for seed in range(2)]
-        of_series = [one for one in names if one in OF_SERIES]
         lines += ["", *_turns(f"Series of {n_steps} steps", of_series, series, python, seconds)]
     return "\n".join(lines)
 
