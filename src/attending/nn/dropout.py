@@ -1,8 +1,8 @@
 """Dropout whose masks cost little on a CPU.
 
 Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, JMLR 2014. torch draws a number of its own for each element,
-which on a CPU was up to a tenth of a training step of small models. Here 64 random bits serve four elements, of 16 each: an
-element is left out where its 16 are below p · 2¹⁶, so p is met to 2⁻¹⁷.
+which on a CPU was up to a tenth of a training step of small models. Here 64 random bits serve four elements, of 16
+each: an element is left out where its 16 are below p · 2¹⁶, so p is met to 2⁻¹⁷.
 """
 
 import torch
